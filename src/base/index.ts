@@ -1,0 +1,1 @@
+export { type Location, locationText, placeOf, Source } from "./source.ts";

@@ -1,0 +1,1 @@
+export type { FunctionType, NamedType, Signature, Type } from "./type.ts";

@@ -1,0 +1,36 @@
+export { JsonSyntaxError, parseJson, setOwn, toJsonText, toJsonValue } from "./json.ts";
+export {
+  canonicalOf,
+  compareNumbers,
+  fromBigInt,
+  type NumberValue,
+  numbersEqual,
+  numberText,
+  parseNumber,
+  RegoNumber,
+  toBigInt,
+} from "./number.ts";
+export { quoteGo, toRegoText } from "./text.ts";
+export {
+  canonicalText,
+  compareStrings,
+  compareValues,
+  getKey,
+  isArray,
+  isJsonObject,
+  isNumber,
+  isObject,
+  isSet,
+  type JsonObject,
+  lookup,
+  type ObjectValue,
+  RegoObject,
+  RegoSet,
+  sizeOf,
+  sortedKeys,
+  TYPE_NAMES,
+  type TypeName,
+  typeName,
+  type Value,
+  valuesEqual,
+} from "./value.ts";

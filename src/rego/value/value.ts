@@ -1,0 +1,370 @@
+import { canonicalOf, compareNumbers, type NumberValue, numbersEqual, RegoNumber } from "./number.ts";
+
+/**
+ * A Rego value. `undefined` is never a value: it means "no result".
+ *
+ * | Rego    | JavaScript |
+ * | ------- | ---------- |
+ * | null, boolean, string, array | the same |
+ * | number  | `number` where its shortest text is the literal's text; `bigint` for integers past 2^53; `RegoNumber` for any other text (`1.50`, `1e2`, 20 digits) |
+ * | object  | a plain object as JSON was parsed (own properties only), or `RegoObject` (any value as key) |
+ * | set     | `RegoSet` |
+ *
+ * Values are immutable: nothing may change one after it has been made.
+ */
+export type Value = null | boolean | string | NumberValue | readonly Value[] | JsonObject | RegoObject | RegoSet;
+export type ObjectValue = JsonObject | RegoObject;
+export interface JsonObject {
+  readonly [key: string]: Value;
+}
+
+export const TYPE_NAMES = ["null", "boolean", "number", "string", "array", "object", "set"] as const;
+export type TypeName = (typeof TYPE_NAMES)[number];
+
+export function typeName(value: Value): TypeName {
+  switch (typeof value) {
+    case "string":
+      return "string";
+    case "boolean":
+      return "boolean";
+    case "number":
+    case "bigint":
+      return "number";
+    default:
+      if (value === null) return "null";
+      if (Array.isArray(value)) return "array";
+      if (value instanceof RegoSet) return "set";
+      if (value instanceof RegoNumber) return "number";
+      return "object";
+  }
+}
+
+export function isNumber(value: Value): value is NumberValue {
+  return typeof value === "number" || typeof value === "bigint" || value instanceof RegoNumber;
+}
+
+export function isArray(value: Value): value is readonly Value[] {
+  return Array.isArray(value);
+}
+
+export function isSet(value: Value): value is RegoSet {
+  return value instanceof RegoSet;
+}
+
+export function isObject(value: Value): value is ObjectValue {
+  return typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof RegoSet) && !(value instanceof RegoNumber);
+}
+
+/** A plain (JSON) object, as opposed to a `RegoObject`. */
+export function isJsonObject(value: Value): value is JsonObject {
+  return isObject(value) && !(value instanceof RegoObject);
+}
+
+/** The number of members of an object, array or set. */
+export function sizeOf(value: readonly Value[] | ObjectValue | RegoSet): number {
+  if (Array.isArray(value)) return value.length;
+  if (value instanceof RegoSet || value instanceof RegoObject) return value.size;
+  return Object.keys(value).length;
+}
+
+/** The member of an object at `key`, by Rego equality; undefined where there is none. */
+export function getKey(object: ObjectValue, key: Value): Value | undefined {
+  if (object instanceof RegoObject) return object.get(key);
+  return typeof key === "string" && Object.hasOwn(object, key) ? object[key] : undefined;
+}
+
+/** Keys of an object in Rego's order. */
+export function sortedKeys(object: ObjectValue): readonly Value[] {
+  return object instanceof RegoObject ? object.sortedKeys() : Object.keys(object).sort(compareStrings);
+}
+
+/**
+ * Looks `key` up in any value, as a Rego reference does: array index, object key, set member.
+ * Undefined where there is nothing, and for scalars.
+ */
+export function lookup(value: Value, key: Value): Value | undefined {
+  if (typeof value !== "object" || value === null) return undefined;
+  if (Array.isArray(value)) {
+    if (typeof key === "number") return value[key]; // a fraction or negative index is no own element
+    if (key instanceof RegoNumber) {
+      const index = key.canonical;
+      return typeof index === "number" ? value[index] : undefined;
+    }
+    return undefined;
+  }
+  if (value instanceof RegoObject) return value.get(key);
+  if (value instanceof RegoSet) return value.get(key);
+  if (value instanceof RegoNumber) return undefined;
+  return typeof key === "string" && Object.hasOwn(value, key) ? (value as JsonObject)[key] : undefined;
+}
+
+/**
+ * The order of strings in Rego: by code point (UTF-8 byte order), which differs from UTF-16 order
+ * where a surrogate meets U+E000..U+FFFF.
+ */
+export function compareStrings(a: string, b: string): number {
+  if (a === b) return 0;
+  const n = Math.min(a.length, b.length);
+  for (let i = 0; i < n; i++) {
+    let x = a.charCodeAt(i);
+    let y = b.charCodeAt(i);
+    if (x === y) continue;
+    // Lift surrogates above the rest of the basic plane.
+    if (x >= 0xd800 && y >= 0xd800) {
+      x = x >= 0xe000 ? x - 0x800 : x + 0x2000;
+      y = y >= 0xe000 ? y - 0x800 : y + 0x2000;
+    }
+    return x < y ? -1 : 1;
+  }
+  return a.length < b.length ? -1 : 1;
+}
+
+/** A Rego object with any values as keys. Built with `set` by its maker, then never changed. */
+export class RegoObject {
+  readonly #scalars = new Map<ScalarKey, Value>();
+  #composites: Map<string, readonly [Value, Value]> | undefined;
+  #sorted: readonly Value[] | undefined;
+
+  /** A copy of `object`, to add to. */
+  static from(object: JsonObject | RegoObject): RegoObject {
+    const copy = new RegoObject();
+    if (object instanceof RegoObject) for (const [key, value] of object.entries()) copy.set(key, value);
+    else for (const key of Object.keys(object)) copy.#scalars.set(key, object[key] as Value);
+    return copy;
+  }
+
+  static of(entries: Iterable<readonly [Value, Value]>): RegoObject {
+    const object = new RegoObject();
+    for (const [key, value] of entries) object.set(key, value);
+    return object;
+  }
+
+  get size(): number {
+    return this.#scalars.size + (this.#composites?.size ?? 0);
+  }
+
+  get(key: Value): Value | undefined {
+    const scalar = scalarKey(key);
+    if (scalar !== undefined) return this.#scalars.get(scalar);
+    return this.#composites?.get(canonicalText(key))?.[1];
+  }
+
+  has(key: Value): boolean {
+    return this.get(key) !== undefined;
+  }
+
+  /** For the maker of the object only. */
+  set(key: Value, value: Value): void {
+    this.#sorted = undefined;
+    const scalar = scalarKey(key);
+    if (scalar !== undefined) this.#scalars.set(scalar, value);
+    else {
+      this.#composites ??= new Map();
+      this.#composites.set(canonicalText(key), [key, value]);
+    }
+  }
+
+  /** Keys in Rego's order. */
+  sortedKeys(): readonly Value[] {
+    this.#sorted ??= [...this.keys()].sort(compareValues);
+    return this.#sorted;
+  }
+
+  /** Keys in no particular order. */
+  *keys(): Generator<Value> {
+    yield* this.#scalars.keys();
+    if (this.#composites !== undefined) for (const [key] of this.#composites.values()) yield key;
+  }
+
+  /** Entries in no particular order. */
+  *entries(): Generator<readonly [Value, Value]> {
+    yield* this.#scalars.entries();
+    if (this.#composites !== undefined) yield* this.#composites.values();
+  }
+}
+
+/** A Rego set. Built with `add` by its maker, then never changed. */
+export class RegoSet {
+  readonly #scalars = new Map<ScalarKey, Value>();
+  #composites: Map<string, Value> | undefined;
+  #sorted: readonly Value[] | undefined;
+
+  static of(members: Iterable<Value>): RegoSet {
+    const set = new RegoSet();
+    for (const member of members) set.add(member);
+    return set;
+  }
+
+  get size(): number {
+    return this.#scalars.size + (this.#composites?.size ?? 0);
+  }
+
+  /** The member equal to `value` as the set holds it (`1` for `1.0`), or undefined. */
+  get(value: Value): Value | undefined {
+    const scalar = scalarKey(value);
+    if (scalar !== undefined) return this.#scalars.get(scalar);
+    return this.#composites?.get(canonicalText(value));
+  }
+
+  has(value: Value): boolean {
+    return this.get(value) !== undefined;
+  }
+
+  /** For the maker of the set only. Of equal values the first is kept. */
+  add(value: Value): void {
+    const scalar = scalarKey(value);
+    if (scalar !== undefined) {
+      if (!this.#scalars.has(scalar)) {
+        this.#scalars.set(scalar, value);
+        this.#sorted = undefined;
+      }
+      return;
+    }
+    this.#composites ??= new Map();
+    const key = canonicalText(value);
+    if (!this.#composites.has(key)) {
+      this.#composites.set(key, value);
+      this.#sorted = undefined;
+    }
+  }
+
+  /** Members in Rego's order. */
+  sorted(): readonly Value[] {
+    this.#sorted ??= [...this.values()].sort(compareValues);
+    return this.#sorted;
+  }
+
+  /** Members in no particular order. */
+  *values(): Generator<Value> {
+    yield* this.#scalars.values();
+    if (this.#composites !== undefined) yield* this.#composites.values();
+  }
+}
+
+/** What a Map can hold a scalar under, so that equal Rego values share one key. */
+type ScalarKey = null | boolean | string | number | bigint;
+
+/** The Map key of a value that is its own key; undefined for composites and for exotic decimals. */
+function scalarKey(value: Value): ScalarKey | undefined {
+  if (typeof value !== "object" || value === null) return value;
+  if (value instanceof RegoNumber) {
+    const canonical = value.canonical;
+    return typeof canonical === "string" ? undefined : canonical;
+  }
+  return undefined;
+}
+
+/** A text that two values share exactly when they are equal in Rego. */
+export function canonicalText(value: Value): string {
+  switch (typeof value) {
+    case "string":
+      return JSON.stringify(value);
+    case "number":
+    case "bigint":
+      return String(value === 0 ? 0 : value);
+    case "boolean":
+      return value ? "true" : "false";
+    default:
+      break;
+  }
+  if (value === null) return "null";
+  if (value instanceof RegoNumber) return String(canonicalOf(value));
+  if (Array.isArray(value)) return `[${(value as readonly Value[]).map(canonicalText).join(",")}]`;
+  if (value instanceof RegoSet) return `<${value.sorted().map(canonicalText).join(",")}>`;
+  if (value instanceof RegoObject) {
+    return `{${value
+      .sortedKeys()
+      .map((k) => `${canonicalText(k)}:${canonicalText(value.get(k) as Value)}`)
+      .join(",")}}`;
+  }
+  const object = value as JsonObject;
+  // Any fixed order will do here, but it must be the one RegoObject uses.
+  return `{${RegoObject.from(object)
+    .sortedKeys()
+    .map((k) => `${JSON.stringify(k)}:${canonicalText(object[k as string] as Value)}`)
+    .join(",")}}`;
+}
+
+const RANK = new Map(TYPE_NAMES.map((name, rank) => [name, rank]));
+
+/**
+ * Rego's total order over all values: null < boolean < number < string < array < object < set.
+ * @source OPA v1/ast/compare.go
+ */
+export function compareValues(a: Value, b: Value): number {
+  if (a === b) return 0;
+  if (typeof a === "string" && typeof b === "string") return compareStrings(a, b);
+  if (typeof a === "number" && typeof b === "number") return a < b ? -1 : a > b ? 1 : 0;
+  const typeA = typeName(a);
+  const typeB = typeName(b);
+  if (typeA !== typeB) return (RANK.get(typeA) ?? 0) - (RANK.get(typeB) ?? 0);
+  switch (typeA) {
+    case "null":
+      return 0;
+    case "boolean":
+      return a === b ? 0 : a === false ? -1 : 1;
+    case "number":
+      return compareNumbers(a as number, b as number);
+    case "string":
+      return compareStrings(a as string, b as string);
+    case "array":
+      return compareLists(a as readonly Value[], b as readonly Value[]);
+    case "object":
+      return compareObjects(a as ObjectValue, b as ObjectValue);
+    case "set":
+      return compareLists((a as RegoSet).sorted(), (b as RegoSet).sorted());
+  }
+}
+
+function compareLists(a: readonly Value[], b: readonly Value[]): number {
+  const n = Math.min(a.length, b.length);
+  for (let i = 0; i < n; i++) {
+    const order = compareValues(a[i] as Value, b[i] as Value);
+    if (order !== 0) return order;
+  }
+  return a.length - b.length;
+}
+
+function compareObjects(a: ObjectValue, b: ObjectValue): number {
+  const keysA = sortedKeys(a);
+  const keysB = sortedKeys(b);
+  const n = Math.min(keysA.length, keysB.length);
+  for (let i = 0; i < n; i++) {
+    const keyA = keysA[i] as Value;
+    const keyB = keysB[i] as Value;
+    const byKey = compareValues(keyA, keyB);
+    if (byKey !== 0) return byKey;
+    const byValue = compareValues(getKey(a, keyA) as Value, getKey(b, keyB) as Value);
+    if (byValue !== 0) return byValue;
+  }
+  return keysA.length - keysB.length;
+}
+
+/** Rego equality: structural, numbers by value, never across types. */
+export function valuesEqual(a: Value, b: Value): boolean {
+  if (a === b) return true;
+  if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return isNumber(a) && isNumber(b) && numbersEqual(a, b);
+  if (Array.isArray(a)) {
+    if (!Array.isArray(b) || a.length !== b.length) return false;
+    for (let i = 0; i < a.length; i++) if (!valuesEqual(a[i], b[i])) return false;
+    return true;
+  }
+  if (Array.isArray(b)) return false;
+  if (a instanceof RegoSet) {
+    if (!(b instanceof RegoSet) || a.size !== b.size) return false;
+    for (const member of a.values()) if (!b.has(member)) return false;
+    return true;
+  }
+  if (b instanceof RegoSet) return false;
+  if (isNumber(a as Value) || isNumber(b as Value)) return isNumber(a as Value) && isNumber(b as Value) && numbersEqual(a as never, b as never);
+  return objectsEqual(a as ObjectValue, b as ObjectValue);
+}
+
+function objectsEqual(a: ObjectValue, b: ObjectValue): boolean {
+  if (sizeOf(a) !== sizeOf(b)) return false;
+  for (const key of a instanceof RegoObject ? a.keys() : Object.keys(a)) {
+    const other = getKey(b, key);
+    if (other === undefined || !valuesEqual(getKey(a, key) as Value, other)) return false;
+  }
+  return true;
+}
