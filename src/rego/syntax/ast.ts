@@ -47,6 +47,8 @@ export interface Expr {
   readonly index: number;
   /** Made by the compiler, not written by anybody. */
   readonly generated: boolean;
+  /** Set by the compiler on the `eq` that was a `:=`: its left side never makes its right side safe. */
+  readonly fromAssignment?: boolean;
   readonly at: Location;
 }
 
@@ -59,7 +61,8 @@ export type ExprForm =
   | { readonly kind: "every"; readonly key: VarTerm | undefined; readonly value: VarTerm; readonly domain: Term; readonly body: Body; readonly at: Location }
   /** Improved negation (`import future.keywords.not`). Old negation is `Expr.negated`. */
   | { readonly kind: "not"; readonly body: Body; readonly explicit: boolean; readonly at: Location }
-  | { readonly kind: "logical"; readonly operator: "and" | "or"; readonly left: Body; readonly right: Body; readonly at: Location };
+  /** An operand is explicit when it was written `{ body }`: only such a body may declare variables. */
+  | { readonly kind: "logical"; readonly operator: "and" | "or"; readonly left: Body; readonly right: Body; readonly explicitLeft?: boolean; readonly explicitRight?: boolean; readonly at: Location };
 
 export interface Import { readonly path: RefTerm; readonly alias: string | undefined; readonly at: Location }
 
