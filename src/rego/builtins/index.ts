@@ -1,0 +1,14 @@
+export {
+  type Arg,
+  arg,
+  type Builtin,
+  callBuiltin,
+  defineBuiltin,
+  type Operand,
+  operands,
+  operandTypeError,
+  result,
+  signatureOf,
+  types,
+} from "./define.ts";
+export { portableBuiltins } from "./registry.ts";
