@@ -1,1 +1,6 @@
+export { type CivilDate, civilFromDays, daysFromCivil, daysInMonth, isLeapYear, SECONDS_PER_DAY, weekdayOf } from "./civil.ts";
+export { Base64Error, decodeBase64, decodeBase64Url, encodeBase64, encodeBase64Url } from "./base64.ts";
+export { LruMap } from "./lru.ts";
+export { decodePem, type PemBlock } from "./pem.ts";
 export { type Location, locationText, placeOf, Source } from "./source.ts";
+export { instantOfLocal, localTimeZone, type TimeZone, timeZone, UTC } from "./time-zone.ts";
