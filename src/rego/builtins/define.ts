@@ -1,4 +1,4 @@
-import { type BuiltinContext, OperandError } from "../runtime/index.ts";
+import { type BuiltinContext, operandTypeError } from "../runtime/index.ts";
 import type { NamedType, Signature, Type } from "../types/index.ts";
 import { type NumberValue, type ObjectValue, type RegoSet, type TypeName, typeName, type Value } from "../value/index.ts";
 
@@ -106,12 +106,6 @@ export const operands = {
   /** Another declared type than the run-time check implies; `accepts` in OPA's message order. */
   of: operand,
 };
-
-/** OPA's wording of a failed operand check. @param position 1-based */
-export function operandTypeError(position: number, accepts: readonly TypeName[], got: Value): OperandError {
-  const want = accepts.length === 1 ? accepts[0] : `one of {${accepts.join(", ")}}`;
-  return new OperandError(position, `must be ${want} but got ${typeName(got)}`);
-}
 
 /** Calls a builtin with its operand checks: what generated code does inline. */
 export function callBuiltin(builtin: Builtin, context: BuiltinContext, ...values: readonly Value[]): Value | undefined {

@@ -1,5 +1,6 @@
 import type { Location } from "../../base/index.ts";
 import { placeOf } from "../../base/index.ts";
+import { type TypeName, typeName, type Value } from "../value/index.ts";
 
 /**
  * Why evaluation stopped. The codes are OPA's (v1/topdown/errors.go) because
@@ -53,4 +54,10 @@ export class OperandError extends BuiltinError {
   constructor(position: number, detail: string) {
     super(`operand ${position} ${detail}`);
   }
+}
+
+/** OPA's wording of a failed operand check. @param position 1-based */
+export function operandTypeError(position: number, accepts: readonly TypeName[], got: Value): OperandError {
+  const want = accepts.length === 1 ? accepts[0] : `one of {${accepts.join(", ")}}`;
+  return new OperandError(position, `must be ${want} but got ${typeName(got)}`);
 }

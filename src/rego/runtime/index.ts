@@ -1,2 +1,5 @@
+export { type Abi, abi } from "./abi.ts";
 export { type BuiltinContext, type IoAnswer, type IoRequest, Suspension } from "./context.ts";
-export { BuiltinError, EVAL_ERROR_CODES, EvalError, type EvalErrorCode, OperandError } from "./errors.ts";
+export type { DocumentNode } from "./document.ts";
+export { BuiltinError, EVAL_ERROR_CODES, EvalError, type EvalErrorCode, OperandError, operandTypeError } from "./errors.ts";
+export { type DataPath, Evaluation, type Mock, Session, type SessionOptions, type Tracer } from "./evaluation.ts";
