@@ -1,5 +1,18 @@
 import { type BuiltinContext, operandTypeError } from "../runtime/index.ts";
-import type { NamedType, Signature, Type } from "../types/index.ts";
+import {
+  ANY,
+  anyOf,
+  arrayType,
+  BOOLEAN,
+  type NamedType,
+  NULL,
+  NUMBER,
+  objectType,
+  STRING,
+  type Signature,
+  setType,
+  type Type,
+} from "../types/index.ts";
 import { type NumberValue, type ObjectValue, type RegoSet, type TypeName, typeName, type Value } from "../value/index.ts";
 
 /**
@@ -70,24 +83,19 @@ export function result(name: string, operand: Operand | Type, about: string): Na
   return { name, type: "accepts" in operand ? operand.type : operand, about };
 }
 
-const ANY: Type = { kind: "any", of: [] };
-
 export const types = {
-  any: ANY,
-  null: { kind: "null" } as Type,
-  boolean: { kind: "boolean" } as Type,
-  number: { kind: "number" } as Type,
-  string: { kind: "string" } as Type,
-  array: (dynamic: Type = ANY): Type => ({ kind: "array", static: [], dynamic }),
-  tuple: (...members: readonly Type[]): Type => ({ kind: "array", static: members, dynamic: undefined }),
-  set: (of: Type = ANY): Type => ({ kind: "set", of }),
-  object: (key: Type = ANY, value: Type = ANY): Type => ({ kind: "object", static: [], dynamic: { key, value } }),
-  record: (members: Readonly<Record<string, Type>>): Type => ({
-    kind: "object",
-    static: Object.keys(members).map((key) => ({ key, value: members[key] as Type })),
-    dynamic: undefined,
-  }),
-  oneOf: (...of: readonly Type[]): Type => ({ kind: "any", of }),
+  any: ANY as Type,
+  null: NULL as Type,
+  boolean: BOOLEAN as Type,
+  number: NUMBER as Type,
+  string: STRING as Type,
+  array: (dynamic: Type = ANY): Type => arrayType([], dynamic),
+  tuple: (...members: readonly Type[]): Type => arrayType(members),
+  set: (of: Type = ANY): Type => setType(of),
+  object: (key: Type = ANY, value: Type = ANY): Type => objectType([], { key, value }),
+  record: (members: Readonly<Record<string, Type>>): Type =>
+    objectType(Object.entries(members).map(([key, value]) => ({ key, value }))),
+  oneOf: (...of: readonly Type[]): Type => anyOf(of),
 };
 
 function operand<T extends Value>(type: Type, ...accepts: readonly TypeName[]): Operand<T> {

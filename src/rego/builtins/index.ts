@@ -6,7 +6,6 @@ export {
   defineBuiltin,
   type Operand,
   operands,
-  operandTypeError,
   result,
   signatureOf,
   types,
