@@ -1,3 +1,22 @@
+export {
+  absolute,
+  ceil,
+  divide,
+  floor,
+  fromFloat,
+  isInteger,
+  minus,
+  plus,
+  product,
+  remainder,
+  round,
+  sum,
+  times,
+  toFloat,
+  toFloat64,
+  toInt64,
+} from "./arithmetic.ts";
+export { ArithmeticError, BigFloat, floatOfInteger, multiply as multiplyFloats, truncate } from "./big-float.ts";
 export { JsonSyntaxError, parseJson, setOwn, toJsonText, toJsonValue } from "./json.ts";
 export {
   canonicalOf,

@@ -1,5 +1,14 @@
 import { numberText, parseNumber } from "./number.ts";
-import { compareStrings, isNumber, isObject, type JsonObject, type ObjectValue, RegoObject, RegoSet, type Value } from "./value.ts";
+import {
+  compareStrings,
+  isNumber,
+  isObject,
+  type JsonObject,
+  type ObjectValue,
+  RegoObject,
+  RegoSet,
+  type Value,
+} from "./value.ts";
 
 /** JSON text was malformed. `offset` is in UTF-16 units; the message is Go's (encoding/json), which OPA shows. */
 export class JsonSyntaxError extends Error {
@@ -185,7 +194,8 @@ class JsonReader {
 
 /** Sets an own member whatever its name: `object.__proto__ = x` would not. */
 export function setOwn(object: Record<string, Value>, key: string, value: Value): void {
-  if (key === "__proto__") Object.defineProperty(object, key, { value, enumerable: true, configurable: true, writable: true });
+  if (key === "__proto__")
+    Object.defineProperty(object, key, { value, enumerable: true, configurable: true, writable: true });
   else object[key] = value;
 }
 

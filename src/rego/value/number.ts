@@ -48,7 +48,12 @@ export function fromBigInt(n: bigint): number | bigint {
 /** The integer a number denotes in whatever notation (`1e3`, `2.0`), or undefined. */
 export function toBigInt(value: NumberValue): bigint | undefined {
   if (typeof value === "bigint") return value;
-  if (typeof value === "number") return Number.isInteger(value) ? (Number.isSafeInteger(value) ? BigInt(value) : decimalOf(String(value)).asInteger()) : undefined;
+  if (typeof value === "number")
+    return Number.isInteger(value)
+      ? Number.isSafeInteger(value)
+        ? BigInt(value)
+        : decimalOf(String(value)).asInteger()
+      : undefined;
   return decimalOf(value.text).asInteger();
 }
 
@@ -67,8 +72,8 @@ export function compareNumbers(a: NumberValue, b: NumberValue): number {
   return compareDecimals(decimalOf(numberText(a)), decimalOf(numberText(b)));
 }
 
-/** An exact decimal: `sign * digits * 10^exponent`, digits without trailing zeros (0 is `0, 0`). */
-class Decimal {
+/** An exact decimal: `digits * 10^exponent`, digits without trailing zeros (0 is `0, 0`). */
+export class Decimal {
   readonly digits: bigint;
   readonly exponent: number;
 
@@ -79,21 +84,30 @@ class Decimal {
 
   asInteger(): bigint | undefined {
     if (this.exponent < 0) return undefined;
-    return this.exponent > 100_000 ? undefined : this.digits * 10n ** BigInt(this.exponent);
+    return this.exponent > MAX_INTEGER_ZEROS ? undefined : this.digits * 10n ** BigInt(this.exponent);
   }
 }
 
-function decimalOf(text: string): Decimal {
+/** `1e1000000` is an integer, but writing it out is a way to take a server down. Past this it is treated as a float. */
+const MAX_INTEGER_ZEROS = 100_000;
+/** Exponents are clamped here: far beyond any use, and still exact in a JavaScript number. */
+const MAX_DECIMAL_EXPONENT = 1e15;
+
+/** Reads number text. Linear in its length, whatever it holds: the text may come from a request. */
+export function decimalOf(text: string): Decimal {
   const match = /^([+-]?)(\d*)(?:\.(\d*))?(?:[eE]([+-]?\d+))?$/.exec(text);
   if (match === null) throw new TypeError(`not a number: ${text}`);
-  const fraction = (match[3] ?? "").replace(/0+$/, "");
-  let digits = ((match[2] ?? "") + fraction).replace(/^0+/, "");
-  if (digits === "") return new Decimal(0n, 0);
-  let exponent = Number(match[4] ?? "0") - fraction.length;
-  const stripped = digits.replace(/0+$/, "");
-  exponent += digits.length - stripped.length;
-  digits = stripped;
-  return new Decimal(BigInt(match[1] === "-" ? `-${digits}` : digits), exponent);
+  const fraction = match[3] ?? "";
+  const all = (match[2] ?? "") + fraction;
+  let start = 0;
+  let end = all.length;
+  while (start < end && all.charCodeAt(start) === 0x30) start++;
+  while (end > start && all.charCodeAt(end - 1) === 0x30) end--;
+  if (start === end) return new Decimal(0n, 0);
+  const given = Number(match[4] ?? "0");
+  const exponent = Math.max(-MAX_DECIMAL_EXPONENT, Math.min(MAX_DECIMAL_EXPONENT, given));
+  const digits = BigInt(all.slice(start, end));
+  return new Decimal(match[1] === "-" ? -digits : digits, exponent - fraction.length + all.length - end);
 }
 
 function compareDecimals(a: Decimal, b: Decimal): number {
@@ -117,7 +131,8 @@ function digitCount(n: bigint): number {
 
 function canonicalNumber(text: string): number | bigint | string {
   const decimal = decimalOf(text);
-  if (decimal.exponent >= 0 && decimal.exponent < 400) return fromBigInt(decimal.digits * 10n ** BigInt(decimal.exponent));
+  if (decimal.exponent >= 0 && decimal.exponent < 400)
+    return fromBigInt(decimal.digits * 10n ** BigInt(decimal.exponent));
   const n = Number(text);
   if (Number.isFinite(n)) {
     const shortest = decimalOf(String(n));

@@ -52,7 +52,13 @@ export function isSet(value: Value): value is RegoSet {
 }
 
 export function isObject(value: Value): value is ObjectValue {
-  return typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof RegoSet) && !(value instanceof RegoNumber);
+  return (
+    typeof value === "object" &&
+    value !== null &&
+    !Array.isArray(value) &&
+    !(value instanceof RegoSet) &&
+    !(value instanceof RegoNumber)
+  );
 }
 
 /** A plain (JSON) object, as opposed to a `RegoObject`. */
@@ -343,7 +349,8 @@ function compareObjects(a: ObjectValue, b: ObjectValue): number {
 /** Rego equality: structural, numbers by value, never across types. */
 export function valuesEqual(a: Value, b: Value): boolean {
   if (a === b) return true;
-  if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return isNumber(a) && isNumber(b) && numbersEqual(a, b);
+  if (typeof a !== "object" || typeof b !== "object" || a === null || b === null)
+    return isNumber(a) && isNumber(b) && numbersEqual(a, b);
   if (Array.isArray(a)) {
     if (!Array.isArray(b) || a.length !== b.length) return false;
     for (let i = 0; i < a.length; i++) if (!valuesEqual(a[i], b[i])) return false;
@@ -356,7 +363,8 @@ export function valuesEqual(a: Value, b: Value): boolean {
     return true;
   }
   if (b instanceof RegoSet) return false;
-  if (isNumber(a as Value) || isNumber(b as Value)) return isNumber(a as Value) && isNumber(b as Value) && numbersEqual(a as never, b as never);
+  if (isNumber(a as Value) || isNumber(b as Value))
+    return isNumber(a as Value) && isNumber(b as Value) && numbersEqual(a as never, b as never);
   return objectsEqual(a as ObjectValue, b as ObjectValue);
 }
 
