@@ -1,4 +1,12 @@
-export { type CivilDate, civilFromDays, daysFromCivil, daysInMonth, isLeapYear, SECONDS_PER_DAY, weekdayOf } from "./civil.ts";
+export {
+  type CivilDate,
+  civilFromDays,
+  daysFromCivil,
+  daysInMonth,
+  isLeapYear,
+  SECONDS_PER_DAY,
+  weekdayOf,
+} from "./civil.ts";
 export { Base64Error, decodeBase64, decodeBase64Url, encodeBase64, encodeBase64Url } from "./base64.ts";
 export { LruMap } from "./lru.ts";
 export { decodePem, type PemBlock } from "./pem.ts";
