@@ -80,7 +80,12 @@ export function readJwk(jwk: unknown): Key {
   const members = readMembers(jwk, shape);
   const { kid, alg } = { kid: text(jwk, "kid"), alg: text(jwk, "alg") };
   if (kty === "oct") {
-    return { family: "secret", alg, kid, object: createSecretKey(bytesOf(members["k"] as string)) };
+    const secret = bytesOf(members["k"] as string);
+    if (secret.length === 0) {
+      const failed = "key validation failed: ";
+      throw invalid(`jwk.ParseKey: jwk.Parse: ${failed}${failed}jwk.SymmetricKey: missing "k" field`);
+    }
+    return { family: "secret", alg, kid, object: createSecretKey(secret) };
   }
   const isPrivate = Object.hasOwn(members, "d");
   if (kty === "RSA" && isPrivate) completeRsa(members);

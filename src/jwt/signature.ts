@@ -45,17 +45,14 @@ export function verifySignature(
 
 /**
  * Signs with the key's private part.
- * @throws {JwtError} invalid_key when the key is of another family than the algorithm needs, or public.
+ * @throws {JwtError} invalid_key, in OPA's words, when the key is of another family than the algorithm needs, or public.
  */
 export function createSignature(algorithm: Algorithm, key: Key, signed: Uint8Array): Uint8Array {
   if (key.family !== algorithm.family || key.object.type === "public") {
-    throw new JwtError(
-      "invalid_key",
-      `${algorithm.name} cannot sign with this key: ${wantedKey(algorithm)} is required`,
-    );
+    const wanted = `${wantedKey(algorithm)} is required`;
+    throw new JwtError("invalid_key", `jwsbb.Sign: invalid key type ${keyTypeOf(key)}. ${wanted}`);
   }
   if (algorithm.family === "secret") {
-    if (key.object.symmetricKeySize === 0) throw new JwtError("invalid_key", "missing key while signing payload");
     return createHmac(algorithm.hash as string, key.object)
       .update(signed)
       .digest();
@@ -70,6 +67,22 @@ function schemeOf(algorithm: Algorithm, key: KeyObject, saltLength: number) {
     ...(algorithm.padding !== undefined && { padding: algorithm.padding }),
     ...(algorithm.padding === constants.RSA_PKCS1_PSS_PADDING && { saltLength }),
   };
+}
+
+/** Key types by the names OPA's messages use. */
+function keyTypeOf({ family, object }: Key): string {
+  const part = object.type === "private" ? "Private" : "Public";
+  switch (family) {
+    case "secret":
+      return "*jwk.symmetricKey";
+    case "rsa":
+      return `*jwk.rsa${part}Key`;
+    case "ec":
+      return `*jwk.ecdsa${part}Key`;
+    case "ed25519":
+    case "other":
+      return `*jwk.okp${part}Key`;
+  }
 }
 
 function wantedKey(algorithm: Algorithm): string {
