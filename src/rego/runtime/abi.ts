@@ -3,6 +3,7 @@ import {
   canonicalText,
   compareValues,
   isArray,
+  isNumber,
   isObject,
   isSet,
   lookup,
@@ -34,7 +35,9 @@ export const abi = {
   at: memberAt,
   isArrayOf,
   isObjectOf,
-  isDefined,
+  isNumber,
+  isObject,
+  isSmall,
   putUnique,
   conflict,
   failed,
@@ -49,6 +52,7 @@ export const abi = {
   cursorStep,
   cursorValue,
   documentAt,
+  keyedMemo,
   keyOf: canonicalText,
 };
 export type Abi = typeof abi;
@@ -82,8 +86,9 @@ function isObjectOf(value: Value, size: number): boolean {
   return isObject(value) && sizeOf(value) === size;
 }
 
-function isDefined(value: Value | undefined): boolean {
-  return value !== undefined && value !== false;
+/** An integer whose sum with another such is exact. */
+function isSmall(value: Value): boolean {
+  return typeof value === "number" && Number.isInteger(value) && value < 0x8000000000000 && value > -0x8000000000000;
 }
 
 /** Adds an entry to a partial object or object comprehension. @throws {EvalError} eval_conflict_error */
@@ -96,10 +101,21 @@ function putUnique(object: RegoObject, key: Value, value: Value, at: Location): 
 const CONFLICTS = {
   complete: "complete rules must not produce multiple outputs",
   function: "functions must not produce multiple outputs for same inputs",
+  object: "object keys must be unique",
 } as const;
 
 function conflict(kind: keyof typeof CONFLICTS, at: Location): EvalError {
   return new EvalError("eval_conflict_error", CONFLICTS[kind], at);
+}
+
+/** What has been computed of a partial document key by key, in this frame. */
+function keyedMemo(evaluation: Evaluation, group: number): Map<string, unknown> {
+  let memo = evaluation.keyed.get(group);
+  if (memo === undefined) {
+    memo = new Map();
+    evaluation.keyed.set(group, memo);
+  }
+  return memo;
 }
 
 /** How many builtin errors one evaluation keeps to show. */

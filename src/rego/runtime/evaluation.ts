@@ -82,6 +82,7 @@ export class Evaluation implements BuiltinContext {
   readonly data: Value;
   /** Memoised documents by slot; `NONE` for undefined. */
   readonly slots: Memo[] = [];
+  #keyed: Map<number, Map<string, unknown>> | undefined;
   /** Replaced parts of `data`: virtual documents at or below these paths are not seen. */
   readonly hidden: readonly DataPath[] | null;
   readonly mocks: ReadonlyMap<string, Mock> | null;
@@ -92,6 +93,12 @@ export class Evaluation implements BuiltinContext {
     this.data = data;
     this.hidden = hidden;
     this.mocks = mocks;
+  }
+
+  /** Entries of partial documents computed one by one, by group. */
+  get keyed(): Map<number, Map<string, unknown>> {
+    this.#keyed ??= new Map();
+    return this.#keyed;
   }
 
   get nowNs(): bigint {

@@ -1,5 +1,5 @@
 import type { Location } from "../../base/index.ts";
-import { RegoObject, RegoSet, type Value, valuesEqual } from "../value/index.ts";
+import { getKey, type ObjectValue, RegoObject, RegoSet, sortedKeys, type Value, valuesEqual } from "../value/index.ts";
 import { EvalError } from "./errors.ts";
 
 class SetLeaf {
@@ -38,11 +38,17 @@ export class PartialObject {
     else throw conflict(at);
   }
 
-  /** An empty set at `path`, if nothing is there: a multi-value rule is never undefined. */
-  touch(path: readonly Value[], at: Location): void {
-    const leaf = this.#descend(path, at);
+  /** Entries of a partial object defined deeper (`p.q[x] := …` beside `p[y] := …`). @throws {EvalError} eval_conflict_error */
+  mergeObject(path: readonly Value[], object: ObjectValue, at: Location): void {
+    for (const key of sortedKeys(object)) this.put([...path, key], getKey(object, key) as Value, at);
+  }
+
+  /** Members of a set defined deeper; the set is there even if it is empty. @throws {EvalError} eval_conflict_error */
+  mergeSet(path: readonly Value[], set: RegoSet, at: Location): void {
+    const parent = this.#descend(path, at);
     const last = path[path.length - 1] as Value;
-    if (leaf.get(last) === undefined) leaf.set(last, new SetLeaf());
+    if (parent.get(last) === undefined) parent.set(last, new SetLeaf());
+    for (const member of set.values()) this.add(path, member, at);
   }
 
   toValue(): RegoObject {

@@ -1,0 +1,274 @@
+import type { CompiledRule } from "../compile/index.ts";
+import type { Rule, Term } from "../syntax/index.ts";
+import { valuesEqual } from "../value/index.ts";
+import { constantOf } from "./constants.ts";
+import type { Group, Node } from "./documents.ts";
+import { BodyEmitter, type Scope } from "./emit-body.ts";
+import { Js, js } from "./js.ts";
+
+/** The functions of a group: what it defines, memoised per evaluation frame. */
+export function emitGroup(scope: Scope, group: Group): Js {
+  switch (group.kind) {
+    case "complete":
+      return Js.lines([memoised(scope, group), emitComplete(scope, group, body(group), [])]);
+    case "function":
+      return emitFunction(scope, group);
+    case "set":
+      return Js.lines([memoised(scope, group), emitSet(scope, group), emitKeyed(scope, group)]);
+    case "partial":
+      return Js.lines([memoised(scope, group), emitPartial(scope, group), isKeyed(group) ? emitKeyed(scope, group) : js``]);
+  }
+}
+
+/** The name of the function that evaluates a group without memo. */
+function body(group: Group): Js {
+  return Js.ident(`b${group.id}`);
+}
+
+/** True for documents that can be evaluated at one key: sets, and objects whose rules all are `p[k] := v`. */
+export function isKeyed(group: Group): boolean {
+  if (group.kind === "set") return true;
+  return group.kind === "partial" && group.node.children.length === 0 && group.rules.every((rule) => rule.kind === "object" && dynamicPath(rule).length === 1);
+}
+
+/** The part of a rule's path after its ground prefix. */
+function dynamicPath(rule: CompiledRule): readonly Term[] {
+  return rule.path.slice(rule.groundPath.length + 1);
+}
+
+function memoised(scope: Scope, group: Group): Js {
+  return js`function ${scope.groupFunction(group)}(c) {
+const m = c.slots[${group.id}];
+if (m !== undefined) return m === rt.NONE ? undefined : m;
+const v = ${body(group)}(c);
+c.slots[${group.id}] = v === undefined ? rt.NONE : v;
+return v;
+}`;
+}
+
+// ---- complete rules and functions -------------------------------------------------------------------------------
+
+/** The value all definitions share if it is the same constant: then the first success decides (OPA's early exit). */
+function sharedConstant(rules: readonly CompiledRule[]): boolean {
+  let shared: ReturnType<typeof constantOf>;
+  for (const compiled of rules) {
+    if (compiled.isDefault) continue;
+    for (let rule: Rule | undefined = compiled.rule; rule !== undefined; rule = rule.else) {
+      const value = rule.head.value === undefined ? undefined : constantOf(rule.head.value);
+      if (value === undefined) return false;
+      if (shared === undefined) shared = value;
+      else if (!valuesEqual(shared, value)) return false;
+    }
+  }
+  return true;
+}
+
+function emitFunction(scope: Scope, group: Group): Js {
+  const params = Array.from({ length: group.arity }, (_, i) => Js.ident(`a${i}`));
+  return emitComplete(scope, group, scope.groupFunction(group), params);
+}
+
+function emitComplete(scope: Scope, group: Group, name: Js, params: readonly Js[]): Js {
+  const definitions = group.rules.filter((rule) => !rule.isDefault);
+  const exitsEarly = sharedConstant(definitions);
+  const lines: Js[] = [js`function ${name}(${Js.list([js`c`, ...params])}) {`];
+  if (group.kind === "function") lines.push(js`if (--c.session.steps < 0) c.session.tick();`);
+  lines.push(js`let r;`);
+  for (const { rule } of definitions) {
+    lines.push(emitChain(scope, rule, params, (emitter, value, at) => {
+      if (exitsEarly || (definitions.length === 1 && !emitter.isIterating)) emitter.line(js`return ${value};`);
+      else emitter.line(js`if (r === undefined) r = ${value}; else if (!rt.eq(r, ${value})) throw rt.conflict(${group.kind === "function" ? "function" : "complete"}, ${scope.unit.location(at)});`);
+    }));
+  }
+  const fallback = group.rules.find((rule) => rule.isDefault);
+  if (fallback !== undefined) lines.push(emitDefault(scope, fallback));
+  lines.push(js`return r;`, js`}`);
+  return Js.lines(lines);
+}
+
+type Found = (emitter: BodyEmitter, value: Js, at: Rule["at"]) => void;
+
+/** One definition and its `else` branches: the first whose body succeeds gives the value. */
+function emitChain(scope: Scope, first: Rule, params: readonly Js[], found: Found): Js {
+  const lines: Js[] = [];
+  const chained = first.else !== undefined;
+  const done = scope.unit.fresh("h");
+  if (chained) lines.push(js`let ${done} = false;`);
+  for (let rule: Rule | undefined = first; rule !== undefined; rule = rule.else) {
+    const branch = rule;
+    const label = scope.unit.fresh("d");
+    const emitter = new BodyEmitter(scope, js`break ${label};`);
+    emitter.trace("enter", branch.at);
+    matchArgs(emitter, branch.head.args ?? [], params, () =>
+      emitter.body(branch.body, () => {
+        const value = branch.head.value;
+        if (value === undefined) throw new TypeError("a complete rule has a value");
+        emitter.term(value, (v) => {
+          emitter.trace("exit", branch.at);
+          if (chained) emitter.line(js`${done} = true;`);
+          found(emitter, v, branch.at);
+        });
+      }),
+    );
+    const guard = chained && branch !== first ? js`if (!${done}) ` : js``;
+    lines.push(js`${guard}${label}: {
+${emitter.source}
+}`);
+  }
+  return Js.lines(lines);
+}
+
+function matchArgs(emitter: BodyEmitter, patterns: readonly Term[], params: readonly Js[], next: () => void, from = 0): void {
+  const pattern = patterns[from];
+  if (pattern === undefined) return next();
+  emitter.match(pattern, params[from] as Js, () => matchArgs(emitter, patterns, params, next, from + 1));
+}
+
+function emitDefault(scope: Scope, { rule }: CompiledRule): Js {
+  const label = scope.unit.fresh("d");
+  const emitter = new BodyEmitter(scope, js`break ${label};`);
+  emitter.body(rule.body, () => emitter.term(rule.head.value as Term, (value) => emitter.line(js`r = ${value};`)));
+  return js`if (r === undefined) ${label}: {
+${emitter.source}
+}`;
+}
+
+// ---- partial rules ----------------------------------------------------------------------------------------------
+
+/** The code of one definition of a partial rule; `collect` is generated where its body has succeeded. */
+function emitDefinition(scope: Scope, { rule }: CompiledRule, collect: (emitter: BodyEmitter) => void, before?: (emitter: BodyEmitter, next: () => void) => void): Js {
+  const label = scope.unit.fresh("d");
+  const emitter = new BodyEmitter(scope, js`break ${label};`);
+  emitter.trace("enter", rule.at);
+  const run = (): void =>
+    emitter.body(rule.body, () => {
+      emitter.trace("exit", rule.at);
+      collect(emitter);
+    });
+  if (before === undefined) run();
+  else before(emitter, run);
+  return js`${label}: {
+${emitter.source}
+}`;
+}
+
+function emitSet(scope: Scope, group: Group): Js {
+  const lines = [js`function ${body(group)}(c) {`, js`const out = new rt.RegoSet();`];
+  for (const compiled of group.rules) {
+    lines.push(emitDefinition(scope, compiled, (emitter) => emitter.term(compiled.rule.head.key as Term, (key) => emitter.line(js`out.add(${key});`))));
+  }
+  lines.push(js`return out;`, js`}`);
+  return Js.lines(lines);
+}
+
+function emitPartial(scope: Scope, group: Group): Js {
+  const simple = isKeyed(group);
+  const lines = [js`function ${body(group)}(c) {`, simple ? js`const out = new rt.RegoObject();` : js`const out = new rt.PartialObject();`];
+  for (const compiled of group.rules) {
+    if (compiled.isDefault) continue;
+    const { rule } = compiled;
+    const at = scope.unit.location(rule.at);
+    lines.push(
+      emitDefinition(scope, compiled, (emitter) =>
+        emitTerms(emitter, dynamicPath(compiled), (path) => {
+          const leaf = compiled.kind === "setobject" ? rule.head.key : rule.head.value;
+          emitter.term(leaf as Term, (value) => {
+            if (compiled.kind === "setobject") emitter.line(js`out.add([${Js.list(path)}], ${value}, ${at});`);
+            else if (simple) emitter.line(js`rt.putUnique(out, ${path[0] as Js}, ${value}, ${at});`);
+            else emitter.line(js`out.put([${Js.list(path)}], ${value}, ${at});`);
+          });
+        }),
+      ),
+    );
+  }
+  for (const below of groupsBelow(group.node)) {
+    if (below.kind === "function") continue;
+    const path = scope.unit.constant(below.node.path.slice(group.node.path.length));
+    const at = scope.unit.location((below.rules[0] as CompiledRule).rule.at);
+    lines.push(js`{ const v = ${scope.groupFunction(below)}(c); if (v !== undefined) out.${Js.ident(MERGE[below.kind])}(${path}, v, ${at}); }`);
+  }
+  lines.push(simple ? js`return out;` : js`return out.toValue();`, js`}`);
+  return Js.lines(lines);
+}
+
+/** How the document of a group with a longer ground path enters the partial object above it. */
+const MERGE = { complete: "put", set: "mergeSet", partial: "mergeObject" } as const;
+
+/** Groups strictly below a node that are not below another such group. */
+function groupsBelow(node: Node): Group[] {
+  return node.children.flatMap(({ node: child }) => (child.group !== undefined ? [child.group] : groupsBelow(child)));
+}
+
+function emitTerms(emitter: BodyEmitter, terms: readonly Term[], next: (values: readonly Js[]) => void, values: readonly Js[] = []): void {
+  const term = terms[values.length];
+  if (term === undefined) next(values);
+  else emitter.term(term, (value) => emitTerms(emitter, terms, next, [...values, value]));
+}
+
+/**
+ * The document at one key: the head's key is matched first, so a body that binds it by iteration becomes a look-up, and
+ * entries under other keys are never computed (nor their conflicts found), as in OPA.
+ */
+function emitKeyed(scope: Scope, group: Group): Js {
+  const name = scope.keyedFunction(group) as Js;
+  const isSet = group.kind === "set";
+  const lines = [
+    js`function ${name}(c, key) {`,
+    js`const all = c.slots[${group.id}];`,
+    js`if (all !== undefined) return ${isSet ? js`all.get(key)` : js`rt.get(all, key)`};`,
+    js`const memo = rt.keyedMemo(c, ${group.id});`,
+    js`const text = rt.keyOf(key);`,
+    js`const m = memo.get(text);`,
+    js`if (m !== undefined) return m === rt.NONE ? undefined : m;`,
+    // Many keys: the whole set is cheaper than one search per key. It holds no more errors than its parts.
+    isSet ? js`if (memo.size >= 16) return ${scope.groupFunction(group)}(c).get(key);` : js``,
+    js`const v = ${Js.ident(`x${group.id}`)}(c, key);`,
+    js`memo.set(text, v === undefined ? rt.NONE : v);`,
+    js`return v;`,
+    js`}`,
+    js`function ${Js.ident(`x${group.id}`)}(c, key) {`,
+    js`let r;`,
+  ];
+  for (const compiled of group.rules) {
+    const head = isSet ? (compiled.rule.head.key as Term) : (dynamicPath(compiled)[0] as Term);
+    const at = scope.unit.location(compiled.rule.at);
+    const early = matchable(head);
+    lines.push(
+      emitDefinition(
+        scope,
+        compiled,
+        (emitter) => {
+          const give = (): void => {
+            if (isSet) return emitter.line(js`return key;`);
+            emitter.term(compiled.rule.head.value as Term, (value) => {
+              emitter.line(js`if (r === undefined) r = ${value}; else if (!rt.eq(r, ${value})) throw rt.conflict("object", ${at});`);
+            });
+          };
+          if (early) give();
+          else emitter.match(head, js`key`, give);
+        },
+        early ? (emitter, next) => emitter.match(head, js`key`, next) : undefined,
+      ),
+    );
+  }
+  lines.push(js`return r;`, js`}`);
+  return Js.lines(lines);
+}
+
+/** Heads that can be matched before the body has run: they need nothing the body binds, except by being matched. */
+function matchable(head: Term): boolean {
+  return head.kind === "var" || constantOf(head) !== undefined || ((head.kind === "array" || head.kind === "object") && isVarPattern(head));
+}
+
+function isVarPattern(term: Term): boolean {
+  switch (term.kind) {
+    case "var":
+      return true;
+    case "array":
+      return term.items.every(isVarPattern);
+    case "object":
+      return term.entries.every(([key, value]) => constantOf(key) !== undefined && isVarPattern(value));
+    default:
+      return constantOf(term) !== undefined;
+  }
+}

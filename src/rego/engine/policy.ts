@@ -1,0 +1,304 @@
+import type { Location } from "../../base/index.ts";
+import { locationText } from "../../base/index.ts";
+import { type Builtin, portableBuiltins, signatureOf } from "../builtins/index.ts";
+import { type CallableBuiltin, type GeneratedProgram, type GeneratedQuery, generateProgram, generateQuery, type Replaceable } from "../codegen/index.ts";
+import { type CompiledQuery, compileModules, compileQuery, type Program } from "../compile/index.ts";
+import { EvalError, Evaluation, type IoAnswer, Session, Suspension, type Tracer } from "../runtime/index.ts";
+import { type Module, parseModule, parseQuery, type RefTerm } from "../syntax/index.ts";
+import { canonicalText, type Value } from "../value/index.ts";
+import { CompileError } from "./errors.ts";
+
+export interface ModuleText {
+  readonly file: string;
+  readonly text: string;
+}
+
+export interface CompileOptions {
+  readonly modules: readonly (ModuleText | Module)[];
+  /** Language of modules that do not say otherwise. Default "v1". */
+  readonly version?: "v0" | "v1";
+  /** Base documents. Default `{}`. */
+  readonly data?: Value;
+  readonly strict?: boolean;
+  /** The builtins there are. Default: those that need nothing of Node. */
+  readonly builtins?: readonly Builtin[];
+  /** Keep `print` calls; else they are erased. */
+  readonly keepPrint?: boolean;
+  /** Parse METADATA annotations even where no rule asks for them. */
+  readonly annotations?: boolean;
+}
+
+export interface EvaluateOptions {
+  readonly input?: Value;
+  /** What `time.now_ns()` says. Default: now. */
+  readonly nowNs?: bigint;
+  /** Wall-clock end of the evaluation, milliseconds since the epoch. Default: none. */
+  readonly deadlineMs?: number;
+  /** Default 50,000,000. */
+  readonly maxSteps?: number;
+  readonly strictBuiltinErrors?: boolean;
+  readonly print?: (line: string, at: Location | undefined) => void;
+  readonly note?: (message: string) => void;
+  readonly runtime?: Value;
+  readonly env?: Readonly<Record<string, string | undefined>>;
+  readonly random?: (bytes: Uint8Array) => void;
+  /** Answers to suspensions so far, by their key. */
+  readonly answers?: ReadonlyMap<string, IoAnswer>;
+  /** Results that must not change within one decision, even over suspensions. */
+  readonly memo?: Map<string, Value>;
+  /** Collects results of nondeterministic builtins. */
+  readonly nondeterministic?: Map<string, (readonly [readonly Value[], Value])[]>;
+  /** Receives evaluation events; the query runs in its traced build. */
+  readonly tracer?: Tracer;
+  /** Receives the builtin errors that made calls undefined. */
+  readonly onBuiltinErrors?: (errors: readonly EvalError[]) => void;
+}
+
+/** One way a query holds. */
+export interface Solution {
+  readonly bindings: Readonly<Record<string, Value>>;
+  readonly expressions: readonly { readonly value: Value; readonly text: string; readonly location: { readonly row: number; readonly col: number } }[];
+}
+
+/** A query ready to run, as often as wanted. */
+export interface Query {
+  /** @throws {EvalError} when evaluation fails. @throws {Suspension} when it waits for I/O. */
+  evaluate(options?: EvaluateOptions): readonly Solution[];
+  /** The value of the first expression in the first solution; for an entrypoint its document. Undefined: no result. */
+  value(options?: EvaluateOptions): Value | undefined;
+}
+
+export interface QueryOptions {
+  readonly file?: string;
+  /** Import paths, e.g. `data.foo as bar`. */
+  readonly imports?: readonly string[];
+  /** Package whose names the query sees, e.g. `data.foo`. */
+  readonly package?: string;
+  readonly strict?: boolean;
+}
+
+const DEFAULT_MAX_STEPS = 50_000_000;
+
+/**
+ * Compiles modules to JavaScript.
+ *
+ * @throws {CompileError} with everything that is wrong with them.
+ */
+export function compile(options: CompileOptions): Policy {
+  const modules = readModules(options);
+  const builtins = options.builtins ?? portableBuiltins;
+  const signatures = new Map(builtins.map((builtin) => [builtin.name, signatureOf(builtin)] as const));
+  const compiled = compileModules(modules, { signatures, ...(options.strict === true && { strict: true }), ...(options.keepPrint === true && { keepPrint: true }) });
+  if ("diagnostics" in compiled) throw new CompileError(compiled.diagnostics);
+  return new Policy(new CompiledPolicy(compiled.program, callables(builtins), options), options.data ?? {});
+}
+
+function readModules(options: CompileOptions): readonly Module[] {
+  const modules: Module[] = [];
+  for (const source of options.modules) {
+    if ("rules" in source) {
+      modules.push(source);
+      continue;
+    }
+    const parsed = parseModule(source, { version: options.version ?? "v1", ...(options.annotations === true && { annotations: true }) });
+    if ("diagnostics" in parsed) throw new CompileError(parsed.diagnostics);
+    modules.push(parsed.value);
+  }
+  return modules;
+}
+
+function callables(builtins: readonly Builtin[]): ReadonlyMap<string, CallableBuiltin> {
+  return new Map(
+    builtins.map((builtin) => [
+      builtin.name,
+      {
+        name: builtin.name,
+        accepts: builtin.args.map((arg) => arg.operand.accepts),
+        relation: builtin.relation === true,
+        isVoid: builtin.result === undefined,
+        nondeterministic: builtin.nondeterministic === true,
+        variadic: builtin.variadic !== undefined,
+        call: builtin.call,
+      },
+    ]),
+  );
+}
+
+/** The checked program, and its builds: plain and traced, and one more where a query's `with` replaces what no rule does. */
+class CompiledPolicy {
+  readonly program: Program;
+  readonly builtins: ReadonlyMap<string, CallableBuiltin>;
+  readonly options: CompileOptions;
+  readonly #builds = new Map<string, GeneratedProgram>();
+
+  constructor(program: Program, builtins: ReadonlyMap<string, CallableBuiltin>, options: CompileOptions) {
+    this.program = program;
+    this.builtins = builtins;
+    this.options = options;
+  }
+
+  build(extra: Replaceable, traced: boolean): GeneratedProgram {
+    const own = this.program.withTargets;
+    const data = new Map([...own.data, ...extra.data].map((path) => [canonicalText(path), path] as const));
+    const functions = new Set([...own.builtins, ...own.functions, ...extra.functions]);
+    const key = JSON.stringify([traced, [...data.keys()].sort(), [...functions].sort()]);
+    let build = this.#builds.get(key);
+    if (build === undefined) {
+      build = generateProgram(this.program, { builtins: this.builtins, replaceable: { data: [...data.values()], functions }, traced });
+      this.#builds.set(key, build);
+    }
+    return build;
+  }
+}
+
+/** Compiled modules with base documents. */
+export class Policy {
+  readonly #compiled: CompiledPolicy;
+  readonly data: Value;
+
+  constructor(compiled: CompiledPolicy, data: Value) {
+    this.#compiled = compiled;
+    this.data = data;
+  }
+
+  get program(): Program {
+    return this.#compiled.program;
+  }
+
+  /** The same modules with other base documents. */
+  withData(data: Value): Policy {
+    return new Policy(this.#compiled, data);
+  }
+
+  /** The query for the document at `path` below `data`. */
+  entrypoint(path: readonly (string | number)[]): Query {
+    return this.query(entrypointText(path));
+  }
+
+  /** @throws {CompileError} */
+  query(text: string, options: QueryOptions = {}): Query {
+    const parsed = parseQuery(text, { ...(options.file !== undefined && { file: options.file }) });
+    if ("diagnostics" in parsed) throw new CompileError(parsed.diagnostics);
+    const compiled = compileQuery(parsed.value, this.#compiled.program, {
+      ...(options.strict === true && { strict: true }),
+      ...(this.#compiled.options.keepPrint === true && { keepPrint: true }),
+      ...contextOf(options),
+    });
+    if ("diagnostics" in compiled) throw new CompileError(compiled.diagnostics);
+    return new PreparedQuery(this.#compiled, compiled.query, this.data);
+  }
+}
+
+function contextOf(options: QueryOptions): { imports?: Module["imports"]; package?: RefTerm } {
+  if (options.package === undefined && options.imports === undefined) return {};
+  const name = options.package?.replace(/^data\./, "") ?? "__query__";
+  const text = [`package ${name}`, ...(options.imports ?? []).map((path) => `import ${path}`)].join("\n");
+  const parsed = parseModule({ file: "", text }, { version: "v1" });
+  if ("diagnostics" in parsed) throw new CompileError(parsed.diagnostics);
+  return { imports: parsed.value.imports, ...(options.package !== undefined && { package: parsed.value.package.path }) };
+}
+
+function entrypointText(path: readonly (string | number)[]): string {
+  return `data${path.map((element) => `[${typeof element === "string" ? JSON.stringify(element) : element}]`).join("")}`;
+}
+
+class PreparedQuery implements Query {
+  readonly #policy: CompiledPolicy;
+  readonly #query: CompiledQuery;
+  readonly #data: Value;
+  readonly #variables: readonly string[];
+  #plain: GeneratedQuery | undefined;
+  #traced: GeneratedQuery | undefined;
+
+  constructor(policy: CompiledPolicy, query: CompiledQuery, data: Value) {
+    this.#policy = policy;
+    this.#query = query;
+    this.#data = data;
+    this.#variables = [...query.variables.map(({ variable }) => variable), ...query.expressions.flatMap(({ variable }) => (variable === undefined ? [] : [variable]))];
+    this.#plain = this.#generate(false);
+  }
+
+  evaluate(options: EvaluateOptions = {}): readonly Solution[] {
+    const solutions: Solution[] = [];
+    this.#run(options, (values) => solutions.push(this.#solution(values)));
+    return solutions;
+  }
+
+  value(options: EvaluateOptions = {}): Value | undefined {
+    let first: Value | undefined;
+    const expression = this.#query.expressions[0]?.variable;
+    const index = expression === undefined ? -1 : this.#variables.indexOf(expression);
+    this.#run(options, (values) => {
+      first ??= index === -1 ? true : values[index];
+    });
+    return first;
+  }
+
+  #generate(traced: boolean): GeneratedQuery {
+    const { withTargets } = this.#query;
+    const program = this.#policy.build({ data: withTargets.data, functions: new Set([...withTargets.builtins, ...withTargets.functions]) }, traced);
+    return generateQuery(this.#query, program, this.#variables);
+  }
+
+  #run(options: EvaluateOptions, emit: (values: readonly Value[]) => void): void {
+    let run: GeneratedQuery;
+    if (options.tracer === undefined) {
+      this.#plain ??= this.#generate(false);
+      run = this.#plain;
+    } else {
+      this.#traced ??= this.#generate(true);
+      run = this.#traced;
+    }
+    const session = sessionOf(options);
+    try {
+      run(new Evaluation(session, options.input, this.#data), emit);
+    } catch (error) {
+      throw asEvalError(error);
+    }
+    if (session.builtinErrors.length > 0) options.onBuiltinErrors?.(session.builtinErrors);
+  }
+
+  #solution(values: readonly Value[]): Solution {
+    const bindings: Record<string, Value> = {};
+    const { variables, expressions } = this.#query;
+    variables.forEach(({ name }, i) => {
+      const value = values[i];
+      if (value !== undefined) bindings[name] = value;
+    });
+    let next = variables.length;
+    return {
+      bindings,
+      expressions: expressions.map(({ variable, at }) => ({
+        value: variable === undefined ? true : (values[next++] as Value),
+        text: locationText(at),
+        location: { row: at.row, col: at.col },
+      })),
+    };
+  }
+}
+
+function sessionOf(options: EvaluateOptions): Session {
+  return new Session({
+    nowNs: options.nowNs ?? BigInt(Date.now()) * 1_000_000n,
+    deadlineMs: options.deadlineMs ?? Number.POSITIVE_INFINITY,
+    maxSteps: options.maxSteps ?? DEFAULT_MAX_STEPS,
+    strictBuiltinErrors: options.strictBuiltinErrors ?? false,
+    random: options.random ?? ((bytes) => void globalThis.crypto.getRandomValues(bytes)),
+    runtime: options.runtime ?? {},
+    env: options.env ?? {},
+    answers: options.answers ?? new Map(),
+    memo: options.memo ?? new Map(),
+    print: options.print,
+    note: options.note,
+    nondeterministic: options.nondeterministic,
+    tracer: options.tracer,
+  });
+}
+
+/** What leaves the engine is an EvalError or a Suspension; anything else is a fault of ours, or the stack's end. */
+function asEvalError(error: unknown): EvalError | Suspension {
+  if (error instanceof EvalError || error instanceof Suspension) return error;
+  if (error instanceof RangeError) return new EvalError("eval_internal_error", "evaluation nested too deeply", undefined, { cause: error });
+  return new EvalError("eval_internal_error", error instanceof Error ? error.message : "unknown fault", undefined, { cause: error });
+}
+
