@@ -1,7 +1,33 @@
+import { aggregateBuiltins } from "./aggregates.ts";
+import { arrayBuiltins } from "./array.ts";
+import { bitBuiltins } from "./bits.ts";
+import { conversionBuiltins } from "./conversions.ts";
+import { deprecatedBuiltins } from "./deprecated.ts";
+import { graphBuiltins } from "./graph.ts";
+import { numberBuiltins } from "./numbers.ts";
+import { objectBuiltins } from "./object.ts";
+import { setBuiltins } from "./sets.ts";
+import { stringBuiltins } from "./strings.ts";
+import { typeBuiltins } from "./types.ts";
 import { comparisonBuiltins } from "./comparison.ts";
 import type { Builtin } from "./define.ts";
 import { internalBuiltins } from "./internal.ts";
 import { tracingBuiltins } from "./tracing.ts";
 
 /** Builtins that run anywhere JavaScript does, browsers included. One line per category. */
-export const portableBuiltins: readonly Builtin[] = [comparisonBuiltins, internalBuiltins, tracingBuiltins].flat();
+export const portableBuiltins: readonly Builtin[] = [
+  aggregateBuiltins,
+  arrayBuiltins,
+  bitBuiltins,
+  comparisonBuiltins,
+  conversionBuiltins,
+  deprecatedBuiltins,
+  graphBuiltins,
+  internalBuiltins,
+  numberBuiltins,
+  objectBuiltins,
+  setBuiltins,
+  stringBuiltins,
+  tracingBuiltins,
+  typeBuiltins,
+].flat();

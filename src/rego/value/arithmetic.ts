@@ -187,9 +187,14 @@ export function toFloat64(a: NumberValue): number | undefined {
  */
 export function toInt64(a: NumberValue): bigint | undefined {
   if (typeof a === "number" && Number.isSafeInteger(a)) return BigInt(a);
-  const match = /^[+-]?(\d+)(\.0*)?$/.exec(numberText(a));
-  if (match === null || (match[0] as string).replace(/^[+-]/, "").length > 19) return undefined;
-  const n = BigInt(`${numberText(a).startsWith("-") ? "-" : ""}${match[1]}`);
+  return parseInt64(numberText(a));
+}
+
+/** The int64 that OPA reads from a text, by the rule of `toInt64`. */
+export function parseInt64(text: string): bigint | undefined {
+  const match = /^([+-]?)((\d+)(?:\.0*)?)$/.exec(text);
+  if (match === null || (match[2] as string).length > 19) return undefined;
+  const n = BigInt(`${match[1] === "-" ? "-" : ""}${match[3]}`);
   return n === BigInt.asIntN(64, n) ? n : undefined;
 }
 

@@ -6,6 +6,7 @@ export {
   fromFloat,
   isInteger,
   minus,
+  parseInt64,
   plus,
   product,
   remainder,
@@ -17,6 +18,7 @@ export {
   toInt64,
 } from "./arithmetic.ts";
 export { ArithmeticError, BigFloat, floatOfInteger, multiply as multiplyFloats, truncate } from "./big-float.ts";
+export { entriesOf, keysOf, ObjectBuilder, objectOf, recordOf } from "./build.ts";
 export { JsonSyntaxError, parseJson, setOwn, toJsonText, toJsonValue } from "./json.ts";
 export {
   canonicalOf,
