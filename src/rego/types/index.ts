@@ -13,6 +13,7 @@ export {
   setType,
 } from "./make.ts";
 export { compareTypes, unwrap } from "./order.ts";
+export { SchemaError, schemaType } from "./schema.ts";
 export { argsText, callText, typeText } from "./text.ts";
 export type {
   AnyType,
