@@ -11,6 +11,10 @@ import { stringBuiltins } from "./strings.ts";
 import { typeBuiltins } from "./types.ts";
 import { comparisonBuiltins } from "./comparison.ts";
 import type { Builtin } from "./define.ts";
+import { timeBuiltins } from "./time.ts";
+import { regexBuiltins } from "./regex.ts";
+import { netBuiltins } from "./net.ts";
+import { globBuiltins } from "./glob.ts";
 import { internalBuiltins } from "./internal.ts";
 import { tracingBuiltins } from "./tracing.ts";
 
@@ -21,13 +25,17 @@ export const portableBuiltins: readonly Builtin[] = [
   bitBuiltins,
   comparisonBuiltins,
   conversionBuiltins,
+  globBuiltins,
   deprecatedBuiltins,
   graphBuiltins,
   internalBuiltins,
+  netBuiltins,
   numberBuiltins,
   objectBuiltins,
+  regexBuiltins,
   setBuiltins,
   stringBuiltins,
+  timeBuiltins,
   tracingBuiltins,
   typeBuiltins,
 ].flat();

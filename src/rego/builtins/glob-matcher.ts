@@ -1,0 +1,271 @@
+/**
+ * Glob patterns of gobwas/glob, which OPA uses: `*` runs without delimiters, `**` any runs, `?` one character that is no
+ * delimiter, `[abc]`, `[!abc]`, `[a-z]`, `[!a-z]`, `{alternatives}`, `\` escapes. The whole text must match. Matching takes
+ * time proportional to pattern times text, whatever the pattern. Known faults of gobwas's shortcuts (`ab*bc` matching
+ * `abc`) are not reproduced.
+ */
+export type GlobMatcher = (text: string) => boolean;
+
+/** The pattern is malformed; the message is gobwas's. */
+export class GlobSyntaxError extends Error {
+  override readonly name = "GlobSyntaxError";
+}
+
+type GlobNode =
+  | { readonly kind: "text"; readonly text: string }
+  /** `*` (with delimiters) and `**`. */
+  | { readonly kind: "run"; readonly crossesDelimiters: boolean }
+  | { readonly kind: "single" }
+  | { readonly kind: "class"; readonly not: boolean; readonly has: (code: number) => boolean }
+  | { readonly kind: "anyOf"; readonly sequences: readonly (readonly GlobNode[])[] };
+
+/** @param delimiters single characters. @throws {GlobSyntaxError} */
+export function compileGlob(pattern: string, delimiters: readonly string[]): GlobMatcher {
+  const nodes = new GlobParser(pattern).parse();
+  const isDelimiter = delimiterTest(delimiters);
+  return matcherOf(nodes, isDelimiter, delimiters);
+}
+
+/** Puts a backslash before every character with a meaning in globs. */
+export function quoteGlob(text: string): string {
+  return text.replace(/[*?\\[\]{}]/g, "\\$&");
+}
+
+const MAX_NESTING = 1000;
+
+class GlobParser {
+  readonly #chars: readonly string[];
+  #at = 0;
+
+  constructor(pattern: string) {
+    this.#chars = [...pattern];
+    if (this.#chars.includes("\uFFFD")) throw new GlobSyntaxError("could not read rune");
+  }
+
+  parse(): readonly GlobNode[] {
+    return this.#sequences(0)[0] as readonly GlobNode[];
+  }
+
+  /** Alternatives up to `}` or the end of the pattern: an unclosed brace is closed there, as gobwas does. */
+  #sequences(depth: number): readonly (readonly GlobNode[])[] {
+    if (depth > MAX_NESTING) throw new GlobSyntaxError("pattern nests too deeply");
+    const sequences: GlobNode[][] = [[]];
+    const breakers = depth > 0 ? "?*[{}," : "?*[{";
+    for (;;) {
+      const sequence = sequences.at(-1) as GlobNode[];
+      const char = this.#chars[this.#at];
+      // gobwas takes NUL for the end of the input.
+      if (char === undefined || char === "\0") {
+        this.#at = this.#chars.length;
+        return sequences;
+      }
+      if (char === "{") {
+        this.#at++;
+        sequence.push({ kind: "anyOf", sequences: this.#sequences(depth + 1) });
+      } else if (char === "," && depth > 0) {
+        this.#at++;
+        sequences.push([]);
+      } else if (char === "}" && depth > 0) {
+        this.#at++;
+        return sequences;
+      } else if (char === "[") {
+        this.#at++;
+        sequence.push(this.#class());
+      } else if (char === "?") {
+        this.#at++;
+        sequence.push({ kind: "single" });
+      } else if (char === "*") {
+        const crossesDelimiters = this.#chars[this.#at + 1] === "*";
+        this.#at += crossesDelimiters ? 2 : 1;
+        sequence.push({ kind: "run", crossesDelimiters });
+      } else {
+        const text = this.#text(breakers);
+        if (text !== "") sequence.push({ kind: "text", text });
+      }
+    }
+  }
+
+  #text(breakers: string): string {
+    let text = "";
+    let escaped = false;
+    for (; this.#at < this.#chars.length; this.#at++) {
+      const char = this.#chars[this.#at] as string;
+      if (char === "\0") {
+        this.#at++;
+        break;
+      }
+      if (!escaped) {
+        if (char === "\\") {
+          escaped = true;
+          continue;
+        }
+        if (breakers.includes(char)) break;
+      }
+      escaped = false;
+      text += char;
+    }
+    return text;
+  }
+
+  /** Either one range or one list of characters; `[a-z0-9]` is an error in gobwas. */
+  #class(): GlobNode {
+    let char = this.#next();
+    const not = char === "!";
+    if (not) char = this.#next();
+    if (this.#chars[this.#at] === "-") {
+      this.#at++;
+      const low = char.codePointAt(0) as number;
+      const hiChar = this.#next();
+      const high = hiChar.codePointAt(0) as number;
+      if (this.#next() !== "]") throw new GlobSyntaxError("expected close range character");
+      if (high < low) throw new GlobSyntaxError(`hi character '${hiChar}' should be greater than lo '${char}'`);
+      return { kind: "class", not, has: (code) => code >= low && code <= high };
+    }
+    this.#at--;
+    const text = this.#text("]");
+    if (this.#next() !== "]") throw new GlobSyntaxError("expected close range character");
+    if (text === "") throw new GlobSyntaxError("could not parse range");
+    const codes = new Set(codePoints(text));
+    return { kind: "class", not, has: (code) => codes.has(code) };
+  }
+
+  #next(): string {
+    const char = this.#chars[this.#at++];
+    if (char === undefined || char === "\0") throw new GlobSyntaxError("unexpected end of input");
+    return char;
+  }
+}
+
+function codePoints(text: string): number[] {
+  return [...text].map((char) => char.codePointAt(0) as number);
+}
+
+function delimiterTest(delimiters: readonly string[]): (code: number) => boolean {
+  const codes = codePoints(delimiters.join(""));
+  if (codes.length === 0) return () => false;
+  if (codes.length === 1) {
+    const [only] = codes;
+    return (code) => code === only;
+  }
+  const set = new Set(codes);
+  return (code) => set.has(code);
+}
+
+/** Patterns of one or two texts around one run need no simulation; they are most of those in policies. */
+function matcherOf(
+  nodes: readonly GlobNode[],
+  isDelimiter: (code: number) => boolean,
+  delimiters: readonly string[],
+): GlobMatcher {
+  const [first, second, third] = nodes;
+  if (nodes.length === 0) return (text) => text === "";
+  if (nodes.length === 1 && first?.kind === "text") {
+    const { text: whole } = first;
+    return (text) => text === whole;
+  }
+  const runAt = nodes.findIndex((node) => node.kind === "run");
+  const others = nodes.filter((node) => node.kind !== "run");
+  if (nodes.length - others.length === 1 && nodes.length <= 3 && others.every((node) => node.kind === "text")) {
+    const prefix = runAt > 0 && first?.kind === "text" ? first.text : "";
+    const last = runAt === 0 ? second : third;
+    const suffix = last?.kind === "text" ? last.text : "";
+    const run = nodes[runAt];
+    const crosses = (run?.kind === "run" && run.crossesDelimiters) || delimiters.length === 0;
+    const fixed = prefix.length + suffix.length;
+    if (crosses) return (text) => text.length >= fixed && text.startsWith(prefix) && text.endsWith(suffix);
+    const [delimiter] = delimiters;
+    if (delimiters.length === 1 && delimiter !== undefined) {
+      return (text) => {
+        if (text.length < fixed || !text.startsWith(prefix) || !text.endsWith(suffix)) return false;
+        const at = text.indexOf(delimiter, prefix.length);
+        return at === -1 || at >= text.length - suffix.length;
+      };
+    }
+  }
+  return (text) => simulate(nodes, text, isDelimiter);
+}
+
+/** Runs all ways through the pattern at once: the set of text positions reachable after each node. */
+function simulate(nodes: readonly GlobNode[], text: string, isDelimiter: (code: number) => boolean): boolean {
+  const start = new Uint8Array(text.length + 1);
+  start[0] = 1;
+  return advance(nodes, start, text, isDelimiter)?.[text.length] === 1;
+}
+
+/** Positions reachable from `from` through `nodes`; undefined when there are none. */
+function advance(
+  nodes: readonly GlobNode[],
+  from: Uint8Array,
+  text: string,
+  isDelimiter: (code: number) => boolean,
+): Uint8Array | undefined {
+  let reached = from;
+  for (const node of nodes) {
+    const next = step(node, reached, text, isDelimiter);
+    if (next === undefined) return undefined;
+    reached = next;
+  }
+  return reached;
+}
+
+function step(
+  node: GlobNode,
+  from: Uint8Array,
+  text: string,
+  isDelimiter: (code: number) => boolean,
+): Uint8Array | undefined {
+  const next = new Uint8Array(from.length);
+  let any = false;
+  switch (node.kind) {
+    case "text": {
+      const { text: part } = node;
+      for (let at = from.indexOf(1); at !== -1; at = from.indexOf(1, at + 1)) {
+        if (text.startsWith(part, at)) {
+          next[at + part.length] = 1;
+          any = true;
+        }
+      }
+      break;
+    }
+    case "run": {
+      const first = from.indexOf(1);
+      if (first === -1) return undefined;
+      any = true;
+      if (node.crossesDelimiters) {
+        next.fill(1, first);
+        break;
+      }
+      let running = false;
+      for (let at = first; at < from.length; ) {
+        running ||= from[at] === 1;
+        if (running) next[at] = 1;
+        const code = text.codePointAt(at);
+        if (code === undefined) break;
+        if (isDelimiter(code)) running = false;
+        at += code > 0xffff ? 2 : 1;
+      }
+      break;
+    }
+    case "single":
+    case "class": {
+      for (let at = from.indexOf(1); at !== -1; at = from.indexOf(1, at + 1)) {
+        const code = text.codePointAt(at);
+        if (code === undefined) continue;
+        if (node.kind === "single" ? isDelimiter(code) : node.has(code) === node.not) continue;
+        next[at + (code > 0xffff ? 2 : 1)] = 1;
+        any = true;
+      }
+      break;
+    }
+    case "anyOf": {
+      for (const sequence of node.sequences) {
+        const reached = advance(sequence, from, text, isDelimiter);
+        if (reached === undefined) continue;
+        for (let at = reached.indexOf(1); at !== -1; at = reached.indexOf(1, at + 1)) next[at] = 1;
+        any = true;
+      }
+      break;
+    }
+  }
+  return any ? next : undefined;
+}
