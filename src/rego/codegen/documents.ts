@@ -68,7 +68,8 @@ export function buildDocuments(program: Program): DocumentTree {
   const root = new Node([]);
   for (const module of program.modules) {
     let node = root;
-    for (const term of module.package.path.terms.slice(1)) if (term.kind === "string") node = node.makeChild(term.value);
+    for (const term of module.package.path.terms.slice(1))
+      if (term.kind === "string") node = node.makeChild(term.value);
   }
   for (const rule of program.rules) {
     let node = root;
@@ -78,7 +79,13 @@ export function buildDocuments(program: Program): DocumentTree {
   const groups: Group[] = [];
   const visit = (node: Node): void => {
     if (node.rules.length > 0) {
-      const group: Group = { id: groups.length, kind: kindOf(node.rules), node, rules: node.rules, arity: node.rules[0]?.rule.head.args?.length ?? 0 };
+      const group: Group = {
+        id: groups.length,
+        kind: kindOf(node.rules),
+        node,
+        rules: node.rules,
+        arity: node.rules[0]?.rule.head.args?.length ?? 0,
+      };
       node.group = group;
       groups.push(group);
     }

@@ -20,6 +20,8 @@ export interface Scope {
   mayBeHidden(path: readonly Value[]): boolean;
   /** True where some `with` of the program may replace this function (`data.p.f`, `http.send`). */
   mayBeMocked(name: string): boolean;
+  /** Adds a declaration beside the functions of the unit. */
+  declare(declaration: Js): void;
   /** Report what is evaluated to the session's tracer. */
   readonly traced: boolean;
 }
@@ -134,9 +136,14 @@ export class BodyEmitter {
     const head = target[0] as Term;
     const root = head.kind === "var" ? head.name : "";
     const path = target.slice(1).map((term) => (term.kind === "string" ? term.value : (constantOf(term) as Value)));
-    if (root === "input") return this.term(modifier.value, (value) => next(js`{ kind: "input", path: ${this.#scope.unit.constant(path)}, value: ${value} }`));
+    if (root === "input")
+      return this.term(modifier.value, (value) =>
+        next(js`{ kind: "input", path: ${this.#scope.unit.constant(path)}, value: ${value} }`),
+      );
     if (root === "data" && !this.#scope.root.at(path)?.isFunction) {
-      return this.term(modifier.value, (value) => next(js`{ kind: "data", path: ${this.#scope.unit.constant(path)}, value: ${value} }`));
+      return this.term(modifier.value, (value) =>
+        next(js`{ kind: "data", path: ${this.#scope.unit.constant(path)}, value: ${value} }`),
+      );
     }
     const name = functionName(target);
     this.#mock(modifier.value, (mock) => next(js`{ kind: "function", name: ${name}, mock: ${mock} }`));
@@ -148,7 +155,8 @@ export class BodyEmitter {
       const group = this.#functionGroup(terms);
       if (group !== undefined) return next(js`{ kind: "function", call: ${this.#scope.groupFunction(group)} }`);
       const head = terms[0] as Term;
-      const builtin = head.kind === "var" && !this.#vars.has(head.name) ? this.#scope.builtins.get(functionName(terms)) : undefined;
+      const builtin =
+        head.kind === "var" && !this.#vars.has(head.name) ? this.#scope.builtins.get(functionName(terms)) : undefined;
       if (builtin !== undefined) {
         const params = builtin.accepts.map(() => this.#scope.unit.fresh("a"));
         const inner = new BodyEmitter(this.#scope, js`return undefined;`, this.#vars);
@@ -282,7 +290,9 @@ export class BodyEmitter {
         };
       };
       const key = once((name) => js`const ${name} = ${keys} === null ? ${i} : ${keys}[${i}];`);
-      const value = once((name) => js`const ${name} = ${keys} === null ? ${collection}[${i}] : rt.at(${collection}, ${keys}[${i}]);`);
+      const value = once(
+        (name) => js`const ${name} = ${keys} === null ? ${collection}[${i}] : rt.at(${collection}, ${keys}[${i}]);`,
+      );
       each(key, value);
     });
   }
@@ -311,7 +321,8 @@ export class BodyEmitter {
       case "var": {
         const known = this.#vars.get(term.name);
         if (known !== undefined) return next(known);
-        if (term.name === "input" || term.name === "data") return this.#ref({ kind: "ref", terms: [term], at: term.at }, next);
+        if (term.name === "input" || term.name === "data")
+          return this.#ref({ kind: "ref", terms: [term], at: term.at }, next);
         throw new TypeError(`variable ${term.name} is not bound`);
       }
       case "ref":
@@ -327,14 +338,24 @@ export class BodyEmitter {
           next(this.#hold(js`rt.RegoObject.of([${Js.list(pairs)}])`));
         });
       case "arraycomprehension":
-        return next(this.#comprehension(js`[]`, term.body, (out) => this.term(term.term, (value) => this.line(js`${out}.push(${value});`))));
+        return next(
+          this.#comprehension(js`[]`, term.body, (out) =>
+            this.term(term.term, (value) => this.line(js`${out}.push(${value});`)),
+          ),
+        );
       case "setcomprehension":
-        return next(this.#comprehension(js`new rt.RegoSet()`, term.body, (out) => this.term(term.term, (value) => this.line(js`${out}.add(${value});`))));
+        return next(
+          this.#comprehension(js`new rt.RegoSet()`, term.body, (out) =>
+            this.term(term.term, (value) => this.line(js`${out}.add(${value});`)),
+          ),
+        );
       case "objectcomprehension":
         return next(
           this.#comprehension(js`new rt.RegoObject()`, term.body, (out) =>
             this.#terms([term.key, term.value], ([key, value]) =>
-              this.line(js`rt.putUnique(${out}, ${key as Js}, ${value as Js}, ${this.#scope.unit.location(term.key.at)});`),
+              this.line(
+                js`rt.putUnique(${out}, ${key as Js}, ${value as Js}, ${this.#scope.unit.location(term.key.at)});`,
+              ),
             ),
           ),
         );
@@ -425,7 +446,8 @@ export class BodyEmitter {
       at++;
     }
     const { group } = node;
-    if (group !== undefined) return group.kind === "function" ? this.fail() : this.#ruleRef(group, node, terms, at, next);
+    if (group !== undefined)
+      return group.kind === "function" ? this.fail() : this.#ruleRef(group, node, terms, at, next);
     const element = terms[at];
     if (node.children.length === 0 && at > 1) {
       // A package without rules: base data, or an empty object.
@@ -457,13 +479,19 @@ export class BodyEmitter {
     if (keyed !== undefined) {
       return this.term(element as Term, (key) => {
         const call = js`${keyed}(${frame}, ${key})`;
-        const value = this.#hold(hideable ? js`rt.isHidden(${frame}, ${path}) ? rt.baseAt(${frame}, ${path}.concat([${key}])) : ${call}` : call);
+        const value = this.#hold(
+          hideable
+            ? js`rt.isHidden(${frame}, ${path}) ? rt.baseAt(${frame}, ${path}.concat([${key}])) : ${call}`
+            : call,
+        );
         this.failWhen(js`${value} === undefined`);
         this.#path(value, terms, at + 1, next);
       });
     }
     const call = js`${this.#scope.groupFunction(group)}(${frame})`;
-    const value = this.#hold(hideable ? js`rt.isHidden(${frame}, ${path}) ? rt.baseAt(${frame}, ${path}) : ${call}` : call);
+    const value = this.#hold(
+      hideable ? js`rt.isHidden(${frame}, ${path}) ? rt.baseAt(${frame}, ${path}) : ${call}` : call,
+    );
     this.failWhen(js`${value} === undefined`);
     this.#path(value, terms, at, next);
   }
@@ -531,10 +559,14 @@ export class BodyEmitter {
   /** Unifies pairs in an order in which one side is known: `[x, y] = [y, 1]` binds y first. */
   #unifyPairs(pairs: readonly (readonly [Term, Term])[], next: () => void): void {
     if (pairs.length === 0) return next();
-    const ready = pairs.findIndex(([a, b]) => !(this.#isPattern(a) && this.#isPattern(b)) || (a.kind === b.kind && a.kind !== "var"));
+    const ready = pairs.findIndex(
+      ([a, b]) => !(this.#isPattern(a) && this.#isPattern(b)) || (a.kind === b.kind && a.kind !== "var"),
+    );
     if (ready === -1) {
       // Wildcards on both sides have nothing to say to each other.
-      const rest = pairs.filter(([a, b]) => !(a.kind === "var" && isWildcard(a.name)) && !(b.kind === "var" && isWildcard(b.name)));
+      const rest = pairs.filter(
+        ([a, b]) => !(a.kind === "var" && isWildcard(a.name)) && !(b.kind === "var" && isWildcard(b.name)),
+      );
       if (rest.length === 0) return next();
       throw new TypeError("no side of a unification is bound");
     }
@@ -638,7 +670,11 @@ export class BodyEmitter {
       const mocked = this.#scope.mayBeMocked(name);
       if (group !== undefined) {
         const call = js`${this.#scope.groupFunction(group)}(${Js.list([frame, ...values])})`;
-        const result = this.#hold(mocked ? js`${frame}.mocks !== null && ${frame}.mocks.has(${name}) ? rt.callMock(${Js.list([frame, name, ...values])}) : ${call}` : call);
+        const result = this.#hold(
+          mocked
+            ? js`${frame}.mocks !== null && ${frame}.mocks.has(${name}) ? rt.callMock(${Js.list([frame, name, ...values])}) : ${call}`
+            : call,
+        );
         this.failWhen(js`${result} === undefined`);
         return next(result);
       }
@@ -646,10 +682,14 @@ export class BodyEmitter {
       if (!mocked) return this.#builtinCall(builtin, values, at, next);
       const result = this.#scope.unit.fresh("v");
       this.line(js`let ${result};`);
-      this.line(js`if (${frame}.mocks !== null && ${frame}.mocks.has(${name})) ${result} = rt.callMock(${Js.list([frame, name, ...values])}); else {`);
+      this.line(
+        js`if (${frame}.mocks !== null && ${frame}.mocks.has(${name})) ${result} = rt.callMock(${Js.list([frame, name, ...values])}); else {`,
+      );
       const label = this.#scope.unit.fresh("b");
       this.line(js`${label}: {`);
-      this.#closed(js`break ${label};`, () => this.#builtinCall(builtin, values, at, (value) => this.line(js`${result} = ${value};`)));
+      this.#closed(js`break ${label};`, () =>
+        this.#builtinCall(builtin, values, at, (value) => this.line(js`${result} = ${value};`)),
+      );
       this.line(js`} }`);
       this.failWhen(js`${result} === undefined`);
       next(result);
@@ -666,13 +706,16 @@ export class BodyEmitter {
     const checks = builtin.accepts.flatMap((accepts, i) => {
       const wrong = typeTest(args[i] as Js, accepts);
       if (wrong === undefined) return [];
-      return [js`if (${wrong}) ${result} = rt.operand(${this.#frame}, ${i + 1}, ${unit.constant(accepts)}, ${args[i] as Js}, ${builtin.name}, ${place}); else `];
+      return [
+        js`if (${wrong}) ${result} = rt.operand(${this.#frame}, ${i + 1}, ${unit.constant(accepts)}, ${args[i] as Js}, ${builtin.name}, ${place}); else `,
+      ];
     });
     if (inlined !== undefined) this.line(js`if (${inlined.when}) ${result} = ${inlined.code}; else `);
     this.line(
       js`${concat(checks)}try { ${result} = ${unit.constant(builtin.call)}(${Js.list([this.#frame, ...args])}); } catch (e) { ${result} = rt.failed(${this.#frame}, e, ${builtin.name}, ${place}); }`,
     );
-    if (builtin.nondeterministic) this.line(js`rt.record(${this.#frame}, ${builtin.name}, [${Js.list(args)}], ${result});`);
+    if (builtin.nondeterministic)
+      this.line(js`rt.record(${this.#frame}, ${builtin.name}, [${Js.list(args)}], ${result});`);
     this.failWhen(js`${result} === undefined`);
     if (!builtin.relation) return next(result);
     const i = unit.fresh("i");
@@ -684,7 +727,9 @@ export class BodyEmitter {
   /** In the traced build: reports that a rule or expression is reached, or has succeeded. */
   trace(kind: "enter" | "eval" | "exit", at: Location): void {
     if (!this.#scope.traced) return;
-    this.line(js`if (c.session.options.tracer !== undefined) c.session.options.tracer.event(${kind}, ${this.#scope.unit.location(at)}, ${this.#locals()});`);
+    this.line(
+      js`if (c.session.options.tracer !== undefined) c.session.options.tracer.event(${kind}, ${this.#scope.unit.location(at)}, ${this.#locals()});`,
+    );
   }
 
   #locals(): Js {
@@ -704,7 +749,11 @@ function isIdentityConstant(term: Term): boolean {
 
 /** The name a function is known by: `count`, `net.cidr_contains`, `data.policy.f`. */
 export function functionName(terms: readonly Term[]): string {
-  return terms.map((term) => (term.kind === "var" ? term.name : term.kind === "string" ? term.value : canonicalText(constantOf(term) as Value))).join(".");
+  return terms
+    .map((term) =>
+      term.kind === "var" ? term.name : term.kind === "string" ? term.value : canonicalText(constantOf(term) as Value),
+    )
+    .join(".");
 }
 
 /** Pairs the values of two object terms by key; "differ" if their keys do; undefined if some key is not constant. */

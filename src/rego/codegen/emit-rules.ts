@@ -4,6 +4,7 @@ import { valuesEqual } from "../value/index.ts";
 import { constantOf } from "./constants.ts";
 import type { Group, Node } from "./documents.ts";
 import { BodyEmitter, type Scope } from "./emit-body.ts";
+import { indexDefinitions } from "./index-rules.ts";
 import { Js, js } from "./js.ts";
 
 /** The functions of a group: what it defines, memoised per evaluation frame. */
@@ -16,7 +17,11 @@ export function emitGroup(scope: Scope, group: Group): Js {
     case "set":
       return Js.lines([memoised(scope, group), emitSet(scope, group), emitKeyed(scope, group)]);
     case "partial":
-      return Js.lines([memoised(scope, group), emitPartial(scope, group), isKeyed(group) ? emitKeyed(scope, group) : js``]);
+      return Js.lines([
+        memoised(scope, group),
+        emitPartial(scope, group),
+        isKeyed(group) ? emitKeyed(scope, group) : js``,
+      ]);
   }
 }
 
@@ -28,7 +33,11 @@ function body(group: Group): Js {
 /** True for documents that can be evaluated at one key: sets, and objects whose rules all are `p[k] := v`. */
 export function isKeyed(group: Group): boolean {
   if (group.kind === "set") return true;
-  return group.kind === "partial" && group.node.children.length === 0 && group.rules.every((rule) => rule.kind === "object" && dynamicPath(rule).length === 1);
+  return (
+    group.kind === "partial" &&
+    group.node.children.length === 0 &&
+    group.rules.every((rule) => rule.kind === "object" && dynamicPath(rule).length === 1)
+  );
 }
 
 /** The part of a rule's path after its ground prefix. */
@@ -71,19 +80,92 @@ function emitFunction(scope: Scope, group: Group): Js {
 function emitComplete(scope: Scope, group: Group, name: Js, params: readonly Js[]): Js {
   const definitions = group.rules.filter((rule) => !rule.isDefault);
   const exitsEarly = sharedConstant(definitions);
+  if (definitions.length >= MANY) return emitManyComplete(scope, group, name, params, definitions, exitsEarly);
   const lines: Js[] = [js`function ${name}(${Js.list([js`c`, ...params])}) {`];
   if (group.kind === "function") lines.push(js`if (--c.session.steps < 0) c.session.tick();`);
   lines.push(js`let r;`);
   for (const { rule } of definitions) {
-    lines.push(emitChain(scope, rule, params, (emitter, value, at) => {
-      if (exitsEarly || (definitions.length === 1 && !emitter.isIterating)) emitter.line(js`return ${value};`);
-      else emitter.line(js`if (r === undefined) r = ${value}; else if (!rt.eq(r, ${value})) throw rt.conflict(${group.kind === "function" ? "function" : "complete"}, ${scope.unit.location(at)});`);
-    }));
+    lines.push(
+      emitChain(scope, rule, params, (emitter, value, at) => {
+        if (exitsEarly || (definitions.length === 1 && !emitter.isIterating)) emitter.line(js`return ${value};`);
+        else
+          emitter.line(
+            js`if (r === undefined) r = ${value}; else if (!rt.eq(r, ${value})) throw rt.conflict(${group.kind === "function" ? "function" : "complete"}, ${scope.unit.location(at)});`,
+          );
+      }),
+    );
   }
   const fallback = group.rules.find((rule) => rule.isDefault);
   if (fallback !== undefined) lines.push(emitDefault(scope, fallback));
   lines.push(js`return r;`, js`}`);
   return Js.lines(lines);
+}
+
+/** From this many definitions on each is a function of its own, and an index picks those worth calling. */
+const MANY = 6;
+
+/** A document with many definitions: one function each, called only where the index cannot exclude it. */
+function emitManyComplete(
+  scope: Scope,
+  group: Group,
+  name: Js,
+  params: readonly Js[],
+  definitions: readonly CompiledRule[],
+  exitsEarly: boolean,
+): Js {
+  const kind = group.kind === "function" ? "function" : "complete";
+  const each = definitions.map(({ rule }) => {
+    const chain = emitChain(scope, rule, params, (emitter, value, at) => {
+      if (exitsEarly || !emitter.isIterating) emitter.line(js`return ${value};`);
+      else
+        emitter.line(
+          js`if (r === undefined) r = ${value}; else if (!rt.eq(r, ${value})) throw rt.conflict(${kind}, ${scope.unit.location(at)});`,
+        );
+    });
+    return js`(${Js.list([js`c`, ...params])}) => { let r;
+${chain}
+return r; }`;
+  });
+  const table = Js.ident(`t${group.id}`);
+  const places = scope.unit.constant(definitions.map(({ rule }) => rule.at));
+  const fallback = group.rules.find((rule) => rule.isDefault);
+  const combine = exitsEarly
+    ? js`if (v !== undefined) return v;`
+    : js`if (v !== undefined) { if (r === undefined) r = v; else if (!rt.eq(r, v)) throw rt.conflict(${kind}, ${places}[${pick}]); }`;
+  return Js.lines([
+    js`const ${table} = [
+${separated(each)}];`,
+    js`function ${name}(${Js.list([js`c`, ...params])}) {`,
+    group.kind === "function" ? js`if (--c.session.steps < 0) c.session.tick();` : js``,
+    js`let r;`,
+    loopOverCandidates(
+      scope,
+      definitions,
+      params,
+      js`const v = ${table}[${pick}](${Js.list([js`c`, ...params])}); ${combine}`,
+    ),
+    fallback === undefined ? js`` : emitDefault(scope, fallback),
+    js`return r;`,
+    js`}`,
+  ]);
+}
+
+const pick = Js.ident("d");
+
+/** Runs `turn` for every definition the index cannot exclude, its number in `d`. */
+function loopOverCandidates(scope: Scope, definitions: readonly CompiledRule[], params: readonly Js[], turn: Js): Js {
+  const built = indexDefinitions(definitions.map(({ rule }) => rule));
+  if (built === undefined) return js`for (let ${pick} = 0; ${pick} < ${definitions.length}; ${pick}++) { ${turn} }`;
+  const values = built.references.map(({ argument, path }) => {
+    const from = argument === undefined ? js`c.input` : (params[argument] as Js);
+    return path.length === 0 ? from : js`rt.pathOf(${from}, ${scope.unit.constant(path)})`;
+  });
+  return js`const all = rt.candidates(${scope.unit.constant(built.index)}, [${Js.list(values)}]);
+for (let i = 0; i < all.length; i++) { const ${pick} = all[i]; ${turn} }`;
+}
+
+function separated(functions: readonly Js[]): Js {
+  return Js.lines(functions.map((one) => js`${one},`));
 }
 
 type Found = (emitter: BodyEmitter, value: Js, at: Rule["at"]) => void;
@@ -118,7 +200,13 @@ ${emitter.source}
   return Js.lines(lines);
 }
 
-function matchArgs(emitter: BodyEmitter, patterns: readonly Term[], params: readonly Js[], next: () => void, from = 0): void {
+function matchArgs(
+  emitter: BodyEmitter,
+  patterns: readonly Term[],
+  params: readonly Js[],
+  next: () => void,
+  from = 0,
+): void {
   const pattern = patterns[from];
   if (pattern === undefined) return next();
   emitter.match(pattern, params[from] as Js, () => matchArgs(emitter, patterns, params, next, from + 1));
@@ -136,7 +224,12 @@ ${emitter.source}
 // ---- partial rules ----------------------------------------------------------------------------------------------
 
 /** The code of one definition of a partial rule; `collect` is generated where its body has succeeded. */
-function emitDefinition(scope: Scope, { rule }: CompiledRule, collect: (emitter: BodyEmitter) => void, before?: (emitter: BodyEmitter, next: () => void) => void): Js {
+function emitDefinition(
+  scope: Scope,
+  { rule }: CompiledRule,
+  collect: (emitter: BodyEmitter) => void,
+  before?: (emitter: BodyEmitter, next: () => void) => void,
+): Js {
   const label = scope.unit.fresh("d");
   const emitter = new BodyEmitter(scope, js`break ${label};`);
   emitter.trace("enter", rule.at);
@@ -153,39 +246,62 @@ ${emitter.source}
 }
 
 function emitSet(scope: Scope, group: Group): Js {
-  const lines = [js`function ${body(group)}(c) {`, js`const out = new rt.RegoSet();`];
-  for (const compiled of group.rules) {
-    lines.push(emitDefinition(scope, compiled, (emitter) => emitter.term(compiled.rule.head.key as Term, (key) => emitter.line(js`out.add(${key});`))));
-  }
-  lines.push(js`return out;`, js`}`);
-  return Js.lines(lines);
+  const definitions = group.rules.map((compiled) =>
+    emitDefinition(scope, compiled, (emitter) =>
+      emitter.term(compiled.rule.head.key as Term, (key) => emitter.line(js`out.add(${key});`)),
+    ),
+  );
+  return Js.lines([
+    js`function ${body(group)}(c) {`,
+    js`const out = new rt.RegoSet();`,
+    emitAll(scope, group, definitions),
+    js`return out;`,
+    js`}`,
+  ]);
+}
+
+/** All definitions of a partial document in turn; where they are many, as functions picked by an index. */
+function emitAll(scope: Scope, group: Group, definitions: readonly Js[]): Js {
+  if (definitions.length < MANY) return Js.lines(definitions);
+  const table = scope.unit.fresh("t");
+  const each = definitions.map(
+    (definition) => js`(c, out) => {
+${definition}
+}`,
+  );
+  scope.declare(js`const ${table} = [
+${separated(each)}];`);
+  return loopOverCandidates(scope, group.rules, [], js`${table}[${pick}](c, out);`);
 }
 
 function emitPartial(scope: Scope, group: Group): Js {
   const simple = isKeyed(group);
-  const lines = [js`function ${body(group)}(c) {`, simple ? js`const out = new rt.RegoObject();` : js`const out = new rt.PartialObject();`];
-  for (const compiled of group.rules) {
-    if (compiled.isDefault) continue;
+  const lines = [
+    js`function ${body(group)}(c) {`,
+    simple ? js`const out = new rt.RegoObject();` : js`const out = new rt.PartialObject();`,
+  ];
+  const definitions = group.rules.map((compiled) => {
     const { rule } = compiled;
     const at = scope.unit.location(rule.at);
-    lines.push(
-      emitDefinition(scope, compiled, (emitter) =>
-        emitTerms(emitter, dynamicPath(compiled), (path) => {
-          const leaf = compiled.kind === "setobject" ? rule.head.key : rule.head.value;
-          emitter.term(leaf as Term, (value) => {
-            if (compiled.kind === "setobject") emitter.line(js`out.add([${Js.list(path)}], ${value}, ${at});`);
-            else if (simple) emitter.line(js`rt.putUnique(out, ${path[0] as Js}, ${value}, ${at});`);
-            else emitter.line(js`out.put([${Js.list(path)}], ${value}, ${at});`);
-          });
-        }),
-      ),
+    return emitDefinition(scope, compiled, (emitter) =>
+      emitTerms(emitter, dynamicPath(compiled), (path) => {
+        const leaf = compiled.kind === "setobject" ? rule.head.key : rule.head.value;
+        emitter.term(leaf as Term, (value) => {
+          if (compiled.kind === "setobject") emitter.line(js`out.add([${Js.list(path)}], ${value}, ${at});`);
+          else if (simple) emitter.line(js`rt.putUnique(out, ${path[0] as Js}, ${value}, ${at});`);
+          else emitter.line(js`out.put([${Js.list(path)}], ${value}, ${at});`);
+        });
+      }),
     );
-  }
+  });
+  lines.push(emitAll(scope, group, definitions));
   for (const below of groupsBelow(group.node)) {
     if (below.kind === "function") continue;
     const path = scope.unit.constant(below.node.path.slice(group.node.path.length));
     const at = scope.unit.location((below.rules[0] as CompiledRule).rule.at);
-    lines.push(js`{ const v = ${scope.groupFunction(below)}(c); if (v !== undefined) out.${Js.ident(MERGE[below.kind])}(${path}, v, ${at}); }`);
+    lines.push(
+      js`{ const v = ${scope.groupFunction(below)}(c); if (v !== undefined) out.${Js.ident(MERGE[below.kind])}(${path}, v, ${at}); }`,
+    );
   }
   lines.push(simple ? js`return out;` : js`return out.toValue();`, js`}`);
   return Js.lines(lines);
@@ -199,7 +315,12 @@ function groupsBelow(node: Node): Group[] {
   return node.children.flatMap(({ node: child }) => (child.group !== undefined ? [child.group] : groupsBelow(child)));
 }
 
-function emitTerms(emitter: BodyEmitter, terms: readonly Term[], next: (values: readonly Js[]) => void, values: readonly Js[] = []): void {
+function emitTerms(
+  emitter: BodyEmitter,
+  terms: readonly Term[],
+  next: (values: readonly Js[]) => void,
+  values: readonly Js[] = [],
+): void {
   const term = terms[values.length];
   if (term === undefined) next(values);
   else emitter.term(term, (value) => emitTerms(emitter, terms, next, [...values, value]));
@@ -241,7 +362,9 @@ function emitKeyed(scope: Scope, group: Group): Js {
           const give = (): void => {
             if (isSet) return emitter.line(js`return key;`);
             emitter.term(compiled.rule.head.value as Term, (value) => {
-              emitter.line(js`if (r === undefined) r = ${value}; else if (!rt.eq(r, ${value})) throw rt.conflict("object", ${at});`);
+              emitter.line(
+                js`if (r === undefined) r = ${value}; else if (!rt.eq(r, ${value})) throw rt.conflict("object", ${at});`,
+              );
             });
           };
           if (early) give();
@@ -257,7 +380,11 @@ function emitKeyed(scope: Scope, group: Group): Js {
 
 /** Heads that can be matched before the body has run: they need nothing the body binds, except by being matched. */
 function matchable(head: Term): boolean {
-  return head.kind === "var" || constantOf(head) !== undefined || ((head.kind === "array" || head.kind === "object") && isVarPattern(head));
+  return (
+    head.kind === "var" ||
+    constantOf(head) !== undefined ||
+    ((head.kind === "array" || head.kind === "object") && isVarPattern(head))
+  );
 }
 
 function isVarPattern(term: Term): boolean {

@@ -40,6 +40,7 @@ export const js = Js.of;
 
 function literal(value: Literal): string {
   // JSON text is JavaScript since ES2019; -0 and non-finite numbers are not JSON.
-  if (typeof value === "number" && (!Number.isFinite(value) || Object.is(value, -0))) throw new TypeError("not a literal");
+  if (typeof value === "number" && (!Number.isFinite(value) || Object.is(value, -0)))
+    throw new TypeError("not a literal");
   return JSON.stringify(value);
 }

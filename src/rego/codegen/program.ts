@@ -39,9 +39,16 @@ export type GeneratedQuery = (evaluation: Evaluation, emit: (values: readonly Va
 export function generateProgram(program: Program, options: GenerateOptions): GeneratedProgram {
   const documents = buildDocuments(program);
   const unit = new Unit();
-  const scope = scopeOf(unit, documents, options, (group) => Js.ident(`r${group.id}`), (group) => Js.ident(`q${group.id}`));
+  const scope = scopeOf(
+    unit,
+    documents,
+    options,
+    (group) => Js.ident(`r${group.id}`),
+    (group) => Js.ident(`q${group.id}`),
+  );
   const groups = documents.groups.map((group) => emitGroup(scope, group));
   const source = js`${unit.prologue()}
+${Js.lines(scope.declarations)}
 ${Js.lines(groups)}
 return { functions: [${Js.list(documents.groups.map((group) => scope.groupFunction(group)))}], keyed: [${Js.list(documents.groups.map((group) => scope.keyedFunction(group) ?? js`undefined`))}] };`;
   const { functions, keyed } = load(source, unit) as { functions: Run[]; keyed: (Keyed | undefined)[] };
@@ -52,7 +59,11 @@ return { functions: [${Js.list(documents.groups.map((group) => scope.groupFuncti
 }
 
 /** Compiles a query against a program. `variables` are the names whose values each solution reports. */
-export function generateQuery(query: CompiledQuery, program: GeneratedProgram, variables: readonly string[]): GeneratedQuery {
+export function generateQuery(
+  query: CompiledQuery,
+  program: GeneratedProgram,
+  variables: readonly string[],
+): GeneratedQuery {
   const unit = new Unit();
   const { documents, options, functions, keyed } = program;
   const scope = scopeOf(
@@ -75,15 +86,29 @@ ${emitter.source}
   return load(source, unit) as GeneratedQuery;
 }
 
-function scopeOf(unit: Unit, documents: DocumentTree, options: GenerateOptions, groupFunction: (group: Group) => Js, keyedFunction: (group: Group) => Js): Scope {
+function scopeOf(
+  unit: Unit,
+  documents: DocumentTree,
+  options: GenerateOptions,
+  groupFunction: (group: Group) => Js,
+  keyedFunction: (group: Group) => Js,
+): Scope & { readonly declarations: readonly Js[] } {
   const hidden = options.replaceable.data;
+  const declarations: Js[] = [];
   return {
+    declarations,
+    declare: (declaration) => void declarations.push(declaration),
     unit,
     root: documents.root,
     builtins: options.builtins,
     groupFunction,
     keyedFunction: (group) => (isKeyed(group) ? keyedFunction(group) : undefined),
-    mayBeHidden: (path) => hidden.some((target) => target.length <= path.length && target.every((key, i) => canonicalText(key) === canonicalText(path[i] as Value))),
+    mayBeHidden: (path) =>
+      hidden.some(
+        (target) =>
+          target.length <= path.length &&
+          target.every((key, i) => canonicalText(key) === canonicalText(path[i] as Value)),
+      ),
     mayBeMocked: (name) => options.replaceable.functions.has(name),
     traced: options.traced,
   };
@@ -94,4 +119,3 @@ function load(source: Js, unit: Unit): unknown {
   const make = new Function("rt", "k", `"use strict";\n${source.text}`) as (rt: Abi, k: readonly unknown[]) => unknown;
   return make(abi, unit.constants);
 }
-

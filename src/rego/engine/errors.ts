@@ -33,12 +33,15 @@ export function explainDiagnostic(diagnostic: Diagnostic): string {
   const lines: string[] = [];
   if (at === undefined) lines.push(`${diagnostic.code}: ${diagnostic.message}`);
   else {
-    lines.push(`${at.source.name === "" ? "" : `${at.source.name}:`}${at.row}:${at.col}: ${diagnostic.code}: ${diagnostic.message}`);
+    lines.push(
+      `${at.source.name === "" ? "" : `${at.source.name}:`}${at.row}:${at.col}: ${diagnostic.code}: ${diagnostic.message}`,
+    );
     const line = at.source.line(at.row);
     const indent = [...line].slice(0, at.col - 1).map((char) => (char === "\t" ? "\t" : " "));
     lines.push(`    ${line}`, `    ${indent.join("")}^`);
   }
-  if (diagnostic.code !== "rego_parse_error") for (const detail of diagnostic.details ?? []) lines.push(`    ${detail}`);
+  if (diagnostic.code !== "rego_parse_error")
+    for (const detail of diagnostic.details ?? []) lines.push(`    ${detail}`);
   if (diagnostic.hint !== undefined) lines.push(`    hint: ${diagnostic.hint}`);
   return lines.join("\n");
 }

@@ -1,6 +1,28 @@
 export { type Builtin, defineBuiltin } from "../builtins/index.ts";
-export { BuiltinError, EvalError, type EvalErrorCode, type IoAnswer, type IoRequest, OperandError, Suspension, type Tracer } from "../runtime/index.ts";
+export {
+  BuiltinError,
+  EvalError,
+  type EvalErrorCode,
+  type HttpCaching,
+  type HttpRequest,
+  type HttpResult,
+  type HttpTls,
+  type IoAnswer,
+  type IoRequest,
+  OperandError,
+  Suspension,
+  type Tracer,
+} from "../runtime/index.ts";
 export type { Diagnostic, Module } from "../syntax/index.ts";
 export { CompileError, diagnosticsText, explainDiagnostic, formatDiagnostic } from "./errors.ts";
-export { type CompileOptions, compile, type EvaluateOptions, type ModuleText, Policy, type Query, type QueryOptions, type Solution } from "./policy.ts";
+export {
+  type CompileOptions,
+  compile,
+  type EvaluateOptions,
+  type ModuleText,
+  Policy,
+  type Query,
+  type QueryOptions,
+  type Solution,
+} from "./policy.ts";
 export { evaluateWithIo, type Io, valueWithIo } from "./suspension.ts";

@@ -1,7 +1,14 @@
 import type { Location } from "../../base/index.ts";
 import { locationText } from "../../base/index.ts";
 import { type Builtin, portableBuiltins, signatureOf } from "../builtins/index.ts";
-import { type CallableBuiltin, type GeneratedProgram, type GeneratedQuery, generateProgram, generateQuery, type Replaceable } from "../codegen/index.ts";
+import {
+  type CallableBuiltin,
+  type GeneratedProgram,
+  type GeneratedQuery,
+  generateProgram,
+  generateQuery,
+  type Replaceable,
+} from "../codegen/index.ts";
 import { type CompiledQuery, compileModules, compileQuery, type Program } from "../compile/index.ts";
 import { EvalError, Evaluation, type IoAnswer, Session, Suspension, type Tracer } from "../runtime/index.ts";
 import { type Module, parseModule, parseQuery, type RefTerm } from "../syntax/index.ts";
@@ -57,7 +64,11 @@ export interface EvaluateOptions {
 /** One way a query holds. */
 export interface Solution {
   readonly bindings: Readonly<Record<string, Value>>;
-  readonly expressions: readonly { readonly value: Value; readonly text: string; readonly location: { readonly row: number; readonly col: number } }[];
+  readonly expressions: readonly {
+    readonly value: Value;
+    readonly text: string;
+    readonly location: { readonly row: number; readonly col: number };
+  }[];
 }
 
 /** A query ready to run, as often as wanted. */
@@ -88,7 +99,11 @@ export function compile(options: CompileOptions): Policy {
   const modules = readModules(options);
   const builtins = options.builtins ?? portableBuiltins;
   const signatures = new Map(builtins.map((builtin) => [builtin.name, signatureOf(builtin)] as const));
-  const compiled = compileModules(modules, { signatures, ...(options.strict === true && { strict: true }), ...(options.keepPrint === true && { keepPrint: true }) });
+  const compiled = compileModules(modules, {
+    signatures,
+    ...(options.strict === true && { strict: true }),
+    ...(options.keepPrint === true && { keepPrint: true }),
+  });
   if ("diagnostics" in compiled) throw new CompileError(compiled.diagnostics);
   return new Policy(new CompiledPolicy(compiled.program, callables(builtins), options), options.data ?? {});
 }
@@ -100,7 +115,10 @@ function readModules(options: CompileOptions): readonly Module[] {
       modules.push(source);
       continue;
     }
-    const parsed = parseModule(source, { version: options.version ?? "v1", ...(options.annotations === true && { annotations: true }) });
+    const parsed = parseModule(source, {
+      version: options.version ?? "v1",
+      ...(options.annotations === true && { annotations: true }),
+    });
     if ("diagnostics" in parsed) throw new CompileError(parsed.diagnostics);
     modules.push(parsed.value);
   }
@@ -144,7 +162,11 @@ class CompiledPolicy {
     const key = JSON.stringify([traced, [...data.keys()].sort(), [...functions].sort()]);
     let build = this.#builds.get(key);
     if (build === undefined) {
-      build = generateProgram(this.program, { builtins: this.builtins, replaceable: { data: [...data.values()], functions }, traced });
+      build = generateProgram(this.program, {
+        builtins: this.builtins,
+        replaceable: { data: [...data.values()], functions },
+        traced,
+      });
       this.#builds.set(key, build);
     }
     return build;
@@ -195,7 +217,10 @@ function contextOf(options: QueryOptions): { imports?: Module["imports"]; packag
   const text = [`package ${name}`, ...(options.imports ?? []).map((path) => `import ${path}`)].join("\n");
   const parsed = parseModule({ file: "", text }, { version: "v1" });
   if ("diagnostics" in parsed) throw new CompileError(parsed.diagnostics);
-  return { imports: parsed.value.imports, ...(options.package !== undefined && { package: parsed.value.package.path }) };
+  return {
+    imports: parsed.value.imports,
+    ...(options.package !== undefined && { package: parsed.value.package.path }),
+  };
 }
 
 function entrypointText(path: readonly (string | number)[]): string {
@@ -214,7 +239,10 @@ class PreparedQuery implements Query {
     this.#policy = policy;
     this.#query = query;
     this.#data = data;
-    this.#variables = [...query.variables.map(({ variable }) => variable), ...query.expressions.flatMap(({ variable }) => (variable === undefined ? [] : [variable]))];
+    this.#variables = [
+      ...query.variables.map(({ variable }) => variable),
+      ...query.expressions.flatMap(({ variable }) => (variable === undefined ? [] : [variable])),
+    ];
     this.#plain = this.#generate(false);
   }
 
@@ -236,7 +264,10 @@ class PreparedQuery implements Query {
 
   #generate(traced: boolean): GeneratedQuery {
     const { withTargets } = this.#query;
-    const program = this.#policy.build({ data: withTargets.data, functions: new Set([...withTargets.builtins, ...withTargets.functions]) }, traced);
+    const program = this.#policy.build(
+      { data: withTargets.data, functions: new Set([...withTargets.builtins, ...withTargets.functions]) },
+      traced,
+    );
     return generateQuery(this.#query, program, this.#variables);
   }
 
@@ -298,7 +329,9 @@ function sessionOf(options: EvaluateOptions): Session {
 /** What leaves the engine is an EvalError or a Suspension; anything else is a fault of ours, or the stack's end. */
 function asEvalError(error: unknown): EvalError | Suspension {
   if (error instanceof EvalError || error instanceof Suspension) return error;
-  if (error instanceof RangeError) return new EvalError("eval_internal_error", "evaluation nested too deeply", undefined, { cause: error });
-  return new EvalError("eval_internal_error", error instanceof Error ? error.message : "unknown fault", undefined, { cause: error });
+  if (error instanceof RangeError)
+    return new EvalError("eval_internal_error", "evaluation nested too deeply", undefined, { cause: error });
+  return new EvalError("eval_internal_error", error instanceof Error ? error.message : "unknown fault", undefined, {
+    cause: error,
+  });
 }
-

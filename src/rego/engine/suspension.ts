@@ -21,7 +21,12 @@ export function valueWithIo(query: Query, options: EvaluateOptions, io: Io): Pro
 async function drive<T>(evaluate: (options: EvaluateOptions) => T, options: EvaluateOptions, io: Io): Promise<T> {
   // Clock, chance and answers stay the same over all rounds: the last run sees what the first saw.
   const answers = new Map(options.answers);
-  const round: EvaluateOptions = { ...options, answers, memo: options.memo ?? new Map(), nowNs: options.nowNs ?? BigInt(Date.now()) * 1_000_000n };
+  const round: EvaluateOptions = {
+    ...options,
+    answers,
+    memo: options.memo ?? new Map(),
+    nowNs: options.nowNs ?? BigInt(Date.now()) * 1_000_000n,
+  };
   for (let i = 0; i < MAX_ROUNDS; i++) {
     try {
       return evaluate(round);

@@ -19,6 +19,7 @@ import { baseAt, cursorAt, cursorKeys, cursorStep, cursorValue, documentAt, isHi
 import { BuiltinError, EvalError, operandTypeError } from "./errors.ts";
 import { type Evaluation, NONE } from "./evaluation.ts";
 import { PartialObject } from "./partial.ts";
+import { candidates } from "./rule-index.ts";
 import { withReplacements } from "./with.ts";
 
 /** Everything generated code may call, besides rules and builtins. Nothing else is in its scope. */
@@ -53,6 +54,8 @@ export const abi = {
   cursorValue,
   documentAt,
   keyedMemo,
+  candidates,
+  pathOf,
   keyOf: canonicalText,
 };
 export type Abi = typeof abi;
@@ -63,6 +66,13 @@ function member(value: Value, key: string): Value | undefined {
   if (value instanceof RegoObject) return value.get(key);
   if (value instanceof RegoSet) return value.get(key);
   return Object.hasOwn(value, key) ? (value as { readonly [key: string]: Value })[key] : undefined;
+}
+
+/** The document at a path of strings, for rule indexes; undefined where it does not lead anywhere. */
+function pathOf(value: Value | undefined, path: readonly string[]): Value | undefined {
+  let found = value;
+  for (let i = 0; i < path.length && found !== undefined; i++) found = member(found, path[i] as string);
+  return found;
 }
 
 /** Keys to iterate over: null for an array (its indices), undefined for what has no members. */
@@ -124,7 +134,8 @@ const MAX_BUILTIN_ERRORS = 10;
 /** A builtin threw: its call is undefined, unless errors are strict or it was no refusal. */
 function failed(evaluation: Evaluation, error: unknown, name: string, at: Location): undefined {
   if (!(error instanceof BuiltinError)) {
-    if (error instanceof EvalError && error.location === undefined) throw new EvalError(error.code, error.message, at, { cause: error });
+    if (error instanceof EvalError && error.location === undefined)
+      throw new EvalError(error.code, error.message, at, { cause: error });
     throw error;
   }
   const evalError = new EvalError(error.code, `${name}: ${error.message}`, at, { cause: error });
@@ -135,7 +146,14 @@ function failed(evaluation: Evaluation, error: unknown, name: string, at: Locati
 }
 
 /** An operand has the wrong type: the call is undefined, unless errors are strict. */
-function operand(evaluation: Evaluation, position: number, accepts: readonly TypeName[], got: Value, name: string, at: Location): undefined {
+function operand(
+  evaluation: Evaluation,
+  position: number,
+  accepts: readonly TypeName[],
+  got: Value,
+  name: string,
+  at: Location,
+): undefined {
   return failed(evaluation, operandTypeError(position, accepts, got), name, at);
 }
 
@@ -152,5 +170,10 @@ function record(evaluation: Evaluation, name: string, args: readonly Value[], va
   if (log === undefined || value === undefined) return;
   const calls = log.get(name);
   if (calls === undefined) log.set(name, [[args, value]]);
-  else if (!calls.some(([other]) => other.length === args.length && other.every((arg, i) => valuesEqual(arg, args[i] as Value)))) calls.push([args, value]);
+  else if (
+    !calls.some(
+      ([other]) => other.length === args.length && other.every((arg, i) => valuesEqual(arg, args[i] as Value)),
+    )
+  )
+    calls.push([args, value]);
 }

@@ -1,8 +1,57 @@
 import type { Value } from "../value/index.ts";
 
+/** A request of `http.send`, checked and with all defaults filled in. */
+export interface HttpRequest {
+  /** Upper case. */
+  readonly method: string;
+  readonly url: string;
+  /** Names in canonical form (`Content-Type`). */
+  readonly headers: readonly (readonly [name: string, value: string])[];
+  readonly body: string;
+  /** 0: none but the host's own. */
+  readonly timeoutMs: number;
+  readonly followsRedirects: boolean;
+  readonly maxRetries: number;
+  readonly tls: HttpTls;
+  /** Absent: the response is not kept beyond this query. */
+  readonly cache: HttpCaching | undefined;
+}
+
+export interface HttpTls {
+  readonly skipsVerification: boolean;
+  readonly usesSystemCerts: boolean;
+  readonly serverName: string | undefined;
+  /** PEM texts, and paths of files with such. */
+  readonly ca: readonly string[];
+  readonly caFiles: readonly string[];
+  readonly clientPairs: readonly { readonly cert: string; readonly key: string }[];
+  readonly clientPairFiles: readonly { readonly cert: string; readonly key: string }[];
+}
+
+export interface HttpCaching {
+  /** What requests share that may share a response. */
+  readonly key: string;
+  /** Keep the response this long whatever its headers say; 0: as its headers say. */
+  readonly forceSeconds: number;
+}
+
+/**
+ * What came of an `http.send`: a response whose body is still text, or why there was none. Network errors are those of
+ * connecting, waiting and TLS; all others are internal.
+ */
+export type HttpResult =
+  | {
+      readonly status: string;
+      readonly statusCode: number;
+      /** Names in lower case. */
+      readonly headers: Readonly<Record<string, readonly string[]>>;
+      readonly body: string;
+    }
+  | { readonly failure: "network" | "internal"; readonly message: string; readonly timedOut: boolean };
+
 /** Work outside the process that a builtin asks for: the evaluation is suspended until the host has done it. */
 export type IoRequest =
-  | { readonly kind: "http.send"; readonly request: Value }
+  | { readonly kind: "http.send"; readonly request: HttpRequest }
   | { readonly kind: "net.lookup_ip_addr"; readonly name: string }
   /** A host's own: shared counters and the like. */
   | { readonly kind: "host"; readonly name: string; readonly operand: Value };

@@ -1,4 +1,14 @@
-import { compareValues, getKey, isObject, lookup, type ObjectValue, RegoObject, sortedKeys, type Value, valuesEqual } from "../value/index.ts";
+import {
+  compareValues,
+  getKey,
+  isObject,
+  lookup,
+  type ObjectValue,
+  RegoObject,
+  sortedKeys,
+  type Value,
+  valuesEqual,
+} from "../value/index.ts";
 import type { DataPath, Evaluation } from "./evaluation.ts";
 
 /** A node of the tree of virtual documents. Made by the code generator, walked here where a reference is not ground. */
@@ -14,7 +24,9 @@ export interface DocumentNode {
 /** True where a `with` has replaced this path or something above it. */
 export function isHidden(evaluation: Evaluation, path: DataPath): boolean {
   if (evaluation.hidden === null) return false;
-  return evaluation.hidden.some((target) => target.length <= path.length && target.every((key, i) => valuesEqual(key, path[i] as Value)));
+  return evaluation.hidden.some(
+    (target) => target.length <= path.length && target.every((key, i) => valuesEqual(key, path[i] as Value)),
+  );
 }
 
 /** The base document at `path`. */

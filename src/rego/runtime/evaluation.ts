@@ -10,7 +10,10 @@ export type DataPath = readonly Value[];
 /** What a `with` puts in a function's place: another function, or a value every call returns. */
 export type Mock =
   | { readonly kind: "value"; readonly value: Value }
-  | { readonly kind: "function"; readonly call: (evaluation: Evaluation, ...args: readonly Value[]) => Value | undefined };
+  | {
+      readonly kind: "function";
+      readonly call: (evaluation: Evaluation, ...args: readonly Value[]) => Value | undefined;
+    };
 
 /** How often the loops of generated code look at the clock, in steps. */
 const STEPS_BETWEEN_CLOCK_READS = 20_000;
@@ -61,8 +64,10 @@ export class Session {
   tick(): void {
     this.#spent += STEPS_BETWEEN_CLOCK_READS - Math.max(this.steps, 0);
     if (this.steps < 0) this.#spent += -this.steps;
-    if (this.#spent > this.options.maxSteps) throw new EvalError("eval_cancel_error", `evaluation exceeded its budget of ${this.options.maxSteps} steps`);
-    if (Date.now() >= this.options.deadlineMs) throw new EvalError("eval_cancel_error", "caller cancelled query execution");
+    if (this.#spent > this.options.maxSteps)
+      throw new EvalError("eval_cancel_error", `evaluation exceeded its budget of ${this.options.maxSteps} steps`);
+    if (Date.now() >= this.options.deadlineMs)
+      throw new EvalError("eval_cancel_error", "caller cancelled query execution");
     this.steps = STEPS_BETWEEN_CLOCK_READS;
   }
 }
@@ -87,7 +92,13 @@ export class Evaluation implements BuiltinContext {
   readonly hidden: readonly DataPath[] | null;
   readonly mocks: ReadonlyMap<string, Mock> | null;
 
-  constructor(session: Session, input: Value | undefined, data: Value, hidden: readonly DataPath[] | null = null, mocks: ReadonlyMap<string, Mock> | null = null) {
+  constructor(
+    session: Session,
+    input: Value | undefined,
+    data: Value,
+    hidden: readonly DataPath[] | null = null,
+    mocks: ReadonlyMap<string, Mock> | null = null,
+  ) {
     this.session = session;
     this.input = input;
     this.data = data;
