@@ -8,7 +8,7 @@ import type { Verification } from "./bundle/signature.ts";
 import { mergeInto, mountAt } from "./data-document.ts";
 import { LoadError, messageOf } from "./errors.ts";
 import { matchesGlob } from "./glob.ts";
-import type { ModuleText } from "./program.ts";
+import type { ModuleText } from "./module-text.ts";
 import { parseYaml } from "./yaml.ts";
 
 export interface LoadOptions {

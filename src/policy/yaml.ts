@@ -5,14 +5,14 @@ import { LoadError, messageOf } from "./errors.ts";
 const NOT_RESOLVED: ReadonlySet<string> = new Set(["tag:yaml.org,2002:timestamp"]);
 
 /**
- * Reads one YAML document as OPA does: YAML 1.1 (`yes`, `on` and `017` are not strings), integers exact, keys as text.
+ * Reads the first document of a YAML text as OPA does: YAML 1.1 (`yes`, `on` and `017` are not strings), integers exact, keys as text.
  * Alias bombs and duplicate keys are refused.
  *
  * @throws {LoadError} bad_document
  */
 export async function parseYaml(file: string, text: string): Promise<Value> {
   const yaml = await import("yaml");
-  const document = yaml.parseDocument(text, {
+  const [document] = yaml.parseAllDocuments(text, {
     version: "1.1",
     intAsBigInt: true,
     customTags: (tags) =>
@@ -21,6 +21,7 @@ export async function parseYaml(file: string, text: string): Promise<Value> {
           typeof tag === "string" || (!NOT_RESOLVED.has(tag.tag) && (tag as { format?: string }).format !== "TIME"),
       ),
   });
+  if (document === undefined || !("errors" in document)) return null;
   const [fault] = document.errors;
   if (fault !== undefined)
     throw new LoadError("bad_document", `${file}: error converting YAML to JSON: ${fault.message}`);

@@ -2,7 +2,7 @@ import { type JsonObject, parseJson, type Value } from "../../rego/value/index.t
 import { mergeInto, mountAt } from "../data-document.ts";
 import { LoadError, messageOf } from "../errors.ts";
 import { matchesGlob } from "../glob.ts";
-import type { ModuleText } from "../program.ts";
+import type { ModuleText } from "../module-text.ts";
 import { parseYaml } from "../yaml.ts";
 import { DEFAULT_MANIFEST, isUnderRoots, type Manifest, readManifest } from "./manifest.ts";
 import { type Verification, verifyFiles } from "./signature.ts";

@@ -1,0 +1,3 @@
+export type { DecisionEvent } from "./event.ts";
+export { DecisionRecorder, type RecorderOptions, type Sink } from "./recorder.ts";
+export { consoleSink } from "./sinks/console.ts";

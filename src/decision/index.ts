@@ -1,0 +1,2 @@
+export { type Call, Decider, type DeciderOptions, type Limits, Ruling } from "./decider.ts";
+export type { Outcome, Place } from "./outcome.ts";

@@ -1,0 +1,26 @@
+import type { EvalErrorCode } from "../rego/engine/index.ts";
+import type { Value } from "../rego/value/index.ts";
+
+/** What became of one evaluation. Only `value` may lead to an allow. */
+export type Outcome =
+  | { readonly kind: "value"; readonly value: Value }
+  | { readonly kind: "undefined" }
+  /** A configured query had more than one solution. */
+  | { readonly kind: "ambiguous" }
+  | { readonly kind: "timeout" }
+  | { readonly kind: "cancelled" }
+  /** Evaluation stopped. `text` is OPA's one-line rendering. */
+  | {
+      readonly kind: "failed";
+      readonly code: EvalErrorCode | "compile_error";
+      readonly message: string;
+      readonly text: string;
+      readonly place: Place | undefined;
+    };
+
+/** Where in a policy. */
+export interface Place {
+  readonly file: string;
+  readonly row: number;
+  readonly col: number;
+}

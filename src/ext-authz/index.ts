@@ -1,0 +1,4 @@
+export { Code, FAULTS, type FaultCode, type OnError } from "./faults.ts";
+export type { ApiVersion } from "./request.ts";
+export { RpcError } from "./response.ts";
+export { AuthorizationService, type Observer, type ServiceOptions } from "./service.ts";

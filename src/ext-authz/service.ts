@@ -1,0 +1,135 @@
+import type { Call, Decider, Ruling } from "../decision/index.ts";
+import type { JsonObject, Value } from "../rego/value/index.ts";
+import type { Logger } from "../telemetry/index.ts";
+import { type Decision, type Fault, fault, toDecision } from "./decision.ts";
+import { InputError, WireError } from "./errors.ts";
+import { faultRow, type OnError } from "./faults.ts";
+import { type InputOptions, toInput } from "./input.ts";
+import { ambiguityOf } from "./path-guard.ts";
+import { type ApiVersion, readCheckRequest } from "./request.ts";
+import { type CheckResponse, type ResponseOptions, toCheckResponse, toLogFailure } from "./response.ts";
+import { encodeCheckResponse } from "./wire/encode.ts";
+
+export interface ServiceOptions extends InputOptions {
+  readonly onError: OnError;
+  readonly dryRun: boolean;
+  /** Refuses paths with more than one reading before any policy runs. */
+  readonly guardsPaths: boolean;
+}
+
+/** What the service reports about each request: the metrics hang on it. */
+export interface Observer {
+  /** A decision was reached. `seconds` is measured from arrival. */
+  decided(verdict: "allow" | "deny", seconds: number): void;
+  /** No decision was reached, or it could not be logged. */
+  failed(reason: string): void;
+}
+
+/** envoy.service.auth.v3.Authorization, and v2's, without a transport: bytes in, bytes out. */
+export class AuthorizationService {
+  readonly #decider: Decider;
+  readonly #options: ServiceOptions;
+  readonly #observer: Observer;
+  readonly #logger: Logger;
+
+  constructor(decider: Decider, options: ServiceOptions, observer: Observer, logger: Logger) {
+    this.#decider = decider;
+    this.#options = options;
+    this.#observer = observer;
+    this.#logger = logger;
+  }
+
+  /**
+   * Authorization/Check. Every request takes this path and no other: request, input, decision, response, record.
+   *
+   * @throws {RpcError} when `on_error` asks for it; anything else that is thrown inside is a fault like others.
+   */
+  async check(bytes: Buffer, api: ApiVersion, call: Call): Promise<Buffer> {
+    const ruling = this.#decider.open(call);
+    const { input, decision } = await this.#rule(ruling, bytes, api);
+    const response = this.#respond(ruling, input, decision);
+    return encodeCheckResponse(response, api);
+  }
+
+  async #rule(
+    ruling: Ruling,
+    bytes: Buffer,
+    api: ApiVersion,
+  ): Promise<{ readonly input: Value; readonly decision: Decision }> {
+    let input: JsonObject;
+    try {
+      const request = readCheckRequest(bytes, api);
+      const ambiguity = this.#options.guardsPaths ? ambiguityOf(request.http.path) : undefined;
+      if (ambiguity !== undefined)
+        return {
+          input: toInputOrNull(() => toInput(request, this.#options)),
+          decision: fault("ambiguous_path", `ambiguous path: ${ambiguity}`),
+        };
+      input = toInput(request, this.#options);
+    } catch (cause) {
+      return { input: null, decision: inputFault(cause) };
+    }
+    try {
+      return { input, decision: toDecision(await ruling.evaluate(input)) };
+    } catch (cause) {
+      return { input, decision: internalFault(cause) };
+    }
+  }
+
+  /** Answers and records, in this order of precedence: a fault's own error, then a log that failed, then the answer. */
+  #respond(ruling: Ruling, input: Value, decision: Decision): CheckResponse {
+    const options: ResponseOptions = {
+      onError: this.#options.onError,
+      dryRun: this.#options.dryRun,
+      decisionId: ruling.decisionId,
+    };
+    this.#observe(ruling, decision);
+    const logFault = this.#record(ruling, input, decision);
+    const response = toCheckResponse(decision, options);
+    return logFault === undefined ? response : toLogFailure(response, logFault, options);
+  }
+
+  #observe(ruling: Ruling, decision: Decision): void {
+    if (decision.verdict !== "fault") {
+      this.#observer.decided(decision.verdict, ruling.elapsedNs() / 1e9);
+      return;
+    }
+    this.#observer.failed(decision.reason ?? faultRow(decision.code).reason);
+    if (decision.code === "undefined_decision")
+      this.#logger.debug("Undefined decision: no rule gave the configured path a value.", {
+        "decision-id": ruling.decisionId,
+      });
+  }
+
+  #record(ruling: Ruling, input: Value, decision: Decision): Fault | undefined {
+    try {
+      ruling.record({
+        input,
+        ...(decision.verdict === "fault" ? { error: decision.logged } : { result: decision.result }),
+      });
+      return undefined;
+    } catch (cause) {
+      this.#observer.failed(faultRow("decision_log_error").reason);
+      this.#logger.error("Error when logging event", { err: cause, "decision-id": ruling.decisionId });
+      return fault("decision_log_error", cause instanceof Error ? cause.message : String(cause));
+    }
+  }
+}
+
+function toInputOrNull(make: () => JsonObject): Value {
+  try {
+    return make();
+  } catch {
+    return null;
+  }
+}
+
+function inputFault(cause: unknown): Fault {
+  if (cause instanceof InputError) return fault("request_parse_error", cause.message);
+  if (cause instanceof WireError) return fault("malformed_request", cause.message);
+  return internalFault(cause);
+}
+
+function internalFault(cause: unknown): Fault {
+  return fault("internal_error", cause instanceof Error ? cause.message : String(cause));
+}

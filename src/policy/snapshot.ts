@@ -1,0 +1,70 @@
+import type { Policy, Query } from "../rego/engine/index.ts";
+import type { JsonObject } from "../rego/value/index.ts";
+import type { ModuleText } from "./module-text.ts";
+
+/** What a decision asks: the document at a path below `data`, or a query of its own. */
+export type Entrypoint =
+  | { readonly kind: "path"; readonly path: readonly (string | number)[] }
+  | { readonly kind: "query"; readonly text: string };
+
+/**
+ * Everything that decides, as of one moment: compiled modules, base documents and their revisions. Immutable: a request
+ * keeps the snapshot it started with, and a reload publishes another.
+ */
+export class Snapshot {
+  /** Counts publications of this process; 0 is the empty snapshot before the first. */
+  readonly generation: number;
+  readonly modules: readonly ModuleText[];
+  readonly data: JsonObject;
+  /** Revisions of the bundles in it, by name. */
+  readonly bundles: ReadonlyMap<string, string>;
+  readonly policy: Policy;
+  readonly #queries = new Map<string, Query>();
+
+  constructor(parts: {
+    generation: number;
+    modules: readonly ModuleText[];
+    data: JsonObject;
+    bundles: ReadonlyMap<string, string>;
+    policy: Policy;
+  }) {
+    this.generation = parts.generation;
+    this.modules = parts.modules;
+    this.data = parts.data;
+    this.bundles = parts.bundles;
+    this.policy = parts.policy;
+  }
+
+  /** Whether `prepare` has the query ready. */
+  isPrepared(entrypoint: Entrypoint): boolean {
+    return this.#queries.has(keyOf(entrypoint));
+  }
+
+  /**
+   * The compiled query of an entrypoint; compiled once per snapshot.
+   *
+   * @throws {CompileError} for a query that is not legal in these modules.
+   */
+  prepare(entrypoint: Entrypoint): Query {
+    const key = keyOf(entrypoint);
+    let query = this.#queries.get(key);
+    if (query === undefined) {
+      query = entrypoint.kind === "path" ? this.policy.entrypoint(entrypoint.path) : this.policy.query(entrypoint.text);
+      this.#queries.set(key, query);
+    }
+    return query;
+  }
+}
+
+function keyOf(entrypoint: Entrypoint): string {
+  return entrypoint.kind === "path" ? JSON.stringify(entrypoint.path) : entrypoint.text;
+}
+
+/** `a/b/0` as a path below data: empty segments are dropped, whole numbers index arrays, dots are literal. */
+export function pathEntrypoint(path: string): Entrypoint {
+  const segments = path.split("/").filter((segment) => segment !== "");
+  return {
+    kind: "path",
+    path: segments.map((segment) => (/^[+-]?\d{1,15}$/.test(segment) ? Number(segment) : segment)),
+  };
+}

@@ -1,0 +1,118 @@
+import type { Policy } from "../rego/engine/index.ts";
+import type { JsonObject, Value } from "../rego/value/index.ts";
+import { overlap } from "./bundle/manifest.ts";
+import { mergeInto } from "./data-document.ts";
+import { LoadError } from "./errors.ts";
+import type { ModuleText } from "./module-text.ts";
+import { Snapshot } from "./snapshot.ts";
+
+/** One origin of policies and data: the paths of the command line, or a bundle. */
+export interface Part {
+  readonly modules: readonly ModuleText[];
+  readonly data: JsonObject;
+  /** Bundles only: what they own. */
+  readonly bundle?: { readonly revision: string; readonly roots: readonly string[] };
+}
+
+export type Compile = (modules: readonly ModuleText[], data: Value) => Policy;
+
+/** The part that files and the REST API write to. */
+export const BASE_PART = "";
+
+/**
+ * Holds the live snapshot. An update compiles a new one aside and publishes it by one assignment; one that fails changes
+ * nothing, and the last good snapshot serves on.
+ */
+export class PolicyStore {
+  readonly #compile: Compile;
+  #parts: ReadonlyMap<string, Part> = new Map();
+  #current: Snapshot;
+  readonly #listeners = new Set<(snapshot: Snapshot) => void>();
+
+  constructor(compile: Compile) {
+    this.#compile = compile;
+    this.#current = new Snapshot({ generation: 0, modules: [], data: {}, bundles: new Map(), policy: compile([], {}) });
+  }
+
+  get current(): Snapshot {
+    return this.#current;
+  }
+
+  part(name: string): Part | undefined {
+    return this.#parts.get(name);
+  }
+
+  /**
+   * Replaces some parts; undefined removes one.
+   *
+   * @throws {CompileError | LoadError} and nothing has changed.
+   */
+  update(changes: ReadonlyMap<string, Part | undefined>): Snapshot {
+    const parts = new Map(this.#parts);
+    for (const [name, part] of changes) {
+      if (part === undefined) parts.delete(name);
+      else parts.set(name, part);
+    }
+    const snapshot = this.#build(parts);
+    this.#parts = parts;
+    this.#current = snapshot;
+    for (const listener of this.#listeners) listener(snapshot);
+    return snapshot;
+  }
+
+  /** Replaces base documents only; modules are not compiled again. @throws {LoadError} */
+  updateData(data: JsonObject): Snapshot {
+    const base = this.#parts.get(BASE_PART);
+    return this.update(new Map([[BASE_PART, { modules: base?.modules ?? [], data }]]));
+  }
+
+  /** Calls back after every publication. @returns a function that ends it. */
+  onPublish(listener: (snapshot: Snapshot) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  #build(parts: ReadonlyMap<string, Part>): Snapshot {
+    checkRoots(parts);
+    const data: Record<string, Value> = {};
+    const modules: ModuleText[] = [];
+    const bundles = new Map<string, string>();
+    for (const name of [...parts.keys()].sort()) {
+      const part = parts.get(name) as Part;
+      if (!mergeInto(data, part.data))
+        throw new LoadError(
+          "merge_conflict",
+          `${name === BASE_PART ? "base documents" : `bundle ${name}`}: merge error`,
+        );
+      modules.push(...part.modules);
+      if (part.bundle !== undefined) bundles.set(name, part.bundle.revision);
+    }
+    const policy = sameModules(modules, this.#current.modules)
+      ? this.#current.policy.withData(data)
+      : this.#compile(modules, data);
+    return new Snapshot({ generation: this.#current.generation + 1, modules, data, bundles, policy });
+  }
+}
+
+function sameModules(a: readonly ModuleText[], b: readonly ModuleText[]): boolean {
+  return (
+    a.length === b.length &&
+    a.every((module, i) => module.file === b[i]?.file && module.text === b[i]?.text && module.version === b[i]?.version)
+  );
+}
+
+function checkRoots(parts: ReadonlyMap<string, Part>): void {
+  const bundles = [...parts].flatMap(([name, part]) =>
+    part.bundle === undefined ? [] : [{ name, roots: part.bundle.roots }],
+  );
+  bundles.forEach((a, i) => {
+    for (const b of bundles.slice(i + 1)) {
+      const clash = overlap(a.roots, b.roots);
+      if (clash !== undefined)
+        throw new LoadError(
+          "bad_bundle",
+          `detected overlapping roots in manifests for these bundles: [${a.name}, ${b.name}] ('${clash[0]}' and '${clash[1]}')`,
+        );
+    }
+  });
+}

@@ -1,0 +1,11 @@
+export { FileDescriptorWriter, type LineWriter } from "./line-writer.ts";
+export {
+  createLogger,
+  LOG_LEVELS,
+  type LogFields,
+  type LogFormat,
+  type Logger,
+  type LogLevel,
+  rfc3339Seconds,
+  SILENT_LOGGER,
+} from "./logger.ts";
