@@ -6,6 +6,7 @@ import { deprecatedBuiltins } from "./deprecated.ts";
 import { graphBuiltins } from "./graph.ts";
 import { numberBuiltins } from "./numbers.ts";
 import { objectBuiltins } from "./object.ts";
+import { opaBuiltins } from "./opa.ts";
 import { setBuiltins } from "./sets.ts";
 import { stringBuiltins } from "./strings.ts";
 import { typeBuiltins } from "./types.ts";
@@ -15,6 +16,7 @@ import { timeBuiltins } from "./time.ts";
 import { regexBuiltins } from "./regex.ts";
 import { netBuiltins } from "./net.ts";
 import { globBuiltins } from "./glob.ts";
+import { httpBuiltins } from "./http.ts";
 import { internalBuiltins } from "./internal.ts";
 import { tracingBuiltins } from "./tracing.ts";
 
@@ -28,10 +30,12 @@ export const portableBuiltins: readonly Builtin[] = [
   globBuiltins,
   deprecatedBuiltins,
   graphBuiltins,
+  httpBuiltins,
   internalBuiltins,
   netBuiltins,
   numberBuiltins,
   objectBuiltins,
+  opaBuiltins,
   regexBuiltins,
   setBuiltins,
   stringBuiltins,
