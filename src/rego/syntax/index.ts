@@ -1,1 +1,54 @@
 export type * from "./ast.ts";
+export { compareTerms } from "./compare.ts";
+export {
+  arrayTerm,
+  booleanTerm,
+  callExpr,
+  callTerm,
+  expr,
+  type ExprOptions,
+  formOf,
+  isWildcard,
+  NOWHERE,
+  nullTerm,
+  numberTerm,
+  objectTerm,
+  operatorName,
+  operatorRef,
+  refOf,
+  refTerm,
+  setTerm,
+  stringTerm,
+  varTerm,
+} from "./construct.ts";
+export {
+  type LanguageOptions,
+  type ModuleOptions,
+  type ParseResult,
+  parseModule,
+  parseQuery,
+  parseRef,
+  parseTerm,
+  type QueryOptions,
+  type SourceText,
+} from "./parse.ts";
+export { MAX_DEPTH, MAX_SOURCE_LENGTH } from "./parser.ts";
+export { bodyToText, exprToText, importToText, ruleRefToText, termToText } from "./text.ts";
+export { isReserved } from "./tokens.ts";
+export {
+  isGroundTerm,
+  type Mapper,
+  mapBody,
+  mapExpr,
+  mapList,
+  mapTerm,
+  mapTermChildren,
+  relocateExpr,
+  relocateTerm,
+  type Visitable,
+  visit,
+  type Visitor,
+  walkModule,
+  walkRule,
+  walkTerms,
+} from "./traverse.ts";
