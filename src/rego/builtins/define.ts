@@ -2,18 +2,30 @@ import { type BuiltinContext, operandTypeError } from "../runtime/index.ts";
 import {
   ANY,
   anyOf,
+  type ArrayType,
   arrayType,
   BOOLEAN,
   type NamedType,
   NULL,
   NUMBER,
+  type ObjectType,
   objectType,
   STRING,
+  type SetType,
   type Signature,
   setType,
   type Type,
 } from "../types/index.ts";
-import { type NumberValue, type ObjectValue, type RegoSet, type TypeName, typeName, type Value } from "../value/index.ts";
+import {
+  type NumberValue,
+  type ObjectValue,
+  type RegoSet,
+  type TypeName,
+  typeName,
+  type Value,
+} from "../value/index.ts";
+
+export { operandTypeError };
 
 /**
  * What an operand may be: its declared type (for the type checker, docs and capabilities.json) and the run-time types it
@@ -89,11 +101,11 @@ export const types = {
   boolean: BOOLEAN as Type,
   number: NUMBER as Type,
   string: STRING as Type,
-  array: (dynamic: Type = ANY): Type => arrayType([], dynamic),
+  array: (dynamic: Type = ANY): ArrayType => arrayType([], dynamic),
   tuple: (...members: readonly Type[]): Type => arrayType(members),
-  set: (of: Type = ANY): Type => setType(of),
-  object: (key: Type = ANY, value: Type = ANY): Type => objectType([], { key, value }),
-  record: (members: Readonly<Record<string, Type>>): Type =>
+  set: (of: Type = ANY): SetType => setType(of),
+  object: (key: Type = ANY, value: Type = ANY): ObjectType => objectType([], { key, value }),
+  record: (members: Readonly<Record<string, Type>>): ObjectType =>
     objectType(Object.entries(members).map(([key, value]) => ({ key, value }))),
   oneOf: (...of: readonly Type[]): Type => anyOf(of),
 };

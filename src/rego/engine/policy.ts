@@ -9,10 +9,18 @@ import {
   generateQuery,
   type Replaceable,
 } from "../codegen/index.ts";
-import { type CompiledQuery, compileModules, compileQuery, type Program } from "../compile/index.ts";
+import {
+  type CompiledQuery,
+  compileModules,
+  compileQuery,
+  createTypeChecker,
+  type Feature,
+  type Program,
+} from "../compile/index.ts";
 import { EvalError, Evaluation, type IoAnswer, Session, Suspension, type Tracer } from "../runtime/index.ts";
 import { type Module, parseModule, parseQuery, type RefTerm } from "../syntax/index.ts";
 import { canonicalText, type Value } from "../value/index.ts";
+import { allowedBuiltins, type Capabilities } from "./capabilities.ts";
 import { CompileError } from "./errors.ts";
 
 export interface ModuleText {
@@ -33,6 +41,10 @@ export interface CompileOptions {
   readonly keepPrint?: boolean;
   /** Parse METADATA annotations even where no rule asks for them. */
   readonly annotations?: boolean;
+  /** Restricts builtins, keywords and features. Default: all there are. */
+  readonly capabilities?: Capabilities;
+  /** JSON schemas for the type checker: `schema` is that of `input`; others are named by annotations (`schema.name`). */
+  readonly schemas?: ReadonlyMap<string, Value>;
 }
 
 export interface EvaluateOptions {
@@ -97,12 +109,16 @@ const DEFAULT_MAX_STEPS = 50_000_000;
  */
 export function compile(options: CompileOptions): Policy {
   const modules = readModules(options);
-  const builtins = options.builtins ?? portableBuiltins;
+  const builtins = allowedBuiltins(options.builtins ?? portableBuiltins, options.capabilities);
   const signatures = new Map(builtins.map((builtin) => [builtin.name, signatureOf(builtin)] as const));
   const compiled = compileModules(modules, {
     signatures,
     ...(options.strict === true && { strict: true }),
     ...(options.keepPrint === true && { keepPrint: true }),
+    ...(options.capabilities !== undefined && {
+      features: new Set(options.capabilities.features as readonly Feature[]),
+    }),
+    ...(options.schemas !== undefined && { checkTypes: createTypeChecker({ schemas: options.schemas }) }),
   });
   if ("diagnostics" in compiled) throw new CompileError(compiled.diagnostics);
   return new Policy(new CompiledPolicy(compiled.program, callables(builtins), options), options.data ?? {});
@@ -118,11 +134,22 @@ function readModules(options: CompileOptions): readonly Module[] {
     const parsed = parseModule(source, {
       version: options.version ?? "v1",
       ...(options.annotations === true && { annotations: true }),
+      ...languageOf(options.capabilities),
     });
-    if ("diagnostics" in parsed) throw new CompileError(parsed.diagnostics);
+    if (parsed.diagnostics !== undefined) throw new CompileError(parsed.diagnostics);
     modules.push(parsed.value);
   }
   return modules;
+}
+
+/** What capabilities allow the parser. */
+export function languageOf(capabilities: Capabilities | undefined): {
+  features?: readonly string[];
+  allowedKeywords?: readonly string[];
+} {
+  return capabilities === undefined
+    ? {}
+    : { features: capabilities.features, allowedKeywords: capabilities.futureKeywords };
 }
 
 function callables(builtins: readonly Builtin[]): ReadonlyMap<string, CallableBuiltin> {
@@ -199,8 +226,11 @@ export class Policy {
 
   /** @throws {CompileError} */
   query(text: string, options: QueryOptions = {}): Query {
-    const parsed = parseQuery(text, { ...(options.file !== undefined && { file: options.file }) });
-    if ("diagnostics" in parsed) throw new CompileError(parsed.diagnostics);
+    const parsed = parseQuery(text, {
+      ...(options.file !== undefined && { file: options.file }),
+      ...languageOf(this.#compiled.options.capabilities),
+    });
+    if (parsed.diagnostics !== undefined) throw new CompileError(parsed.diagnostics);
     const compiled = compileQuery(parsed.value, this.#compiled.program, {
       ...(options.strict === true && { strict: true }),
       ...(this.#compiled.options.keepPrint === true && { keepPrint: true }),
@@ -216,7 +246,7 @@ function contextOf(options: QueryOptions): { imports?: Module["imports"]; packag
   const name = options.package?.replace(/^data\./, "") ?? "__query__";
   const text = [`package ${name}`, ...(options.imports ?? []).map((path) => `import ${path}`)].join("\n");
   const parsed = parseModule({ file: "", text }, { version: "v1" });
-  if ("diagnostics" in parsed) throw new CompileError(parsed.diagnostics);
+  if (parsed.diagnostics !== undefined) throw new CompileError(parsed.diagnostics);
   return {
     imports: parsed.value.imports,
     ...(options.package !== undefined && { package: parsed.value.package.path }),
