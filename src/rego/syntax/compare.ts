@@ -1,5 +1,4 @@
-import { compareNumbers, compareStrings } from "../value/index.ts";
-import { canonicalOf } from "../value/index.ts";
+import { canonicalOf, compareNumbers, compareStrings } from "../value/index.ts";
 import type { Body, Expr, ExprForm, Term, TermKind, With } from "./ast.ts";
 
 const ORDER: Readonly<Record<TermKind, number>> = {
@@ -55,15 +54,19 @@ export function compareTerms(a: Term, b: Term): number {
     case "arraycomprehension":
     case "setcomprehension": {
       const other = b as typeof a;
-      return compareTerms(a.term, other.term) || compareBodies(a.body, other.body);
+      return inTurn(compareTerms(a.term, other.term), () => compareBodies(a.body, other.body));
     }
     case "objectcomprehension": {
       const other = b as typeof a;
-      return compareTerms(a.key, other.key) || compareTerms(a.value, other.value) || compareBodies(a.body, other.body);
+      return inTurn(
+        compareTerms(a.key, other.key),
+        () => compareTerms(a.value, other.value),
+        () => compareBodies(a.body, other.body),
+      );
     }
     case "call": {
       const other = b as typeof a;
-      return compareTerms(a.operator, other.operator) || compareLists(a.args, other.args, compareTerms);
+      return inTurn(compareTerms(a.operator, other.operator), () => compareLists(a.args, other.args, compareTerms));
     }
     case "templatestring":
       return compareLists(a.parts, (b as typeof a).parts, (x, y) => {
@@ -73,22 +76,32 @@ export function compareTerms(a: Term, b: Term): number {
   }
 }
 
+/** The first comparison that tells a difference. */
+function inTurn(first: number, ...others: readonly (() => number)[]): number {
+  let order = first;
+  for (const next of others) {
+    if (order !== 0) break;
+    order = next();
+  }
+  return order;
+}
+
 export function compareBodies(a: Body, b: Body): number {
   return compareLists(a, b, compareExprs);
 }
 
 export function compareExprs(a: Expr, b: Expr): number {
-  return (
-    a.index - b.index ||
-    FORM_ORDER[a.form.kind] - FORM_ORDER[b.form.kind] ||
-    Number(a.negated) - Number(b.negated) ||
-    compareForms(a.form, b.form) ||
-    compareLists(a.with, b.with, compareWiths)
+  return inTurn(
+    FORM_ORDER[a.form.kind] - FORM_ORDER[b.form.kind],
+    () => a.index - b.index,
+    () => Number(a.negated) - Number(b.negated),
+    () => compareForms(a.form, b.form),
+    () => compareLists(a.with, b.with, compareWiths),
   );
 }
 
 function compareWiths(a: With, b: With): number {
-  return compareTerms(a.target, b.target) || compareTerms(a.value, b.value);
+  return inTurn(compareTerms(a.target, b.target), () => compareTerms(a.value, b.value));
 }
 
 /** Both forms are of the same kind. */
@@ -98,30 +111,28 @@ function compareForms(a: ExprForm, b: ExprForm): number {
       return compareTerms(a.term, (b as typeof a).term);
     case "call": {
       const other = b as typeof a;
-      return compareTerms(a.operator, other.operator) || compareLists(a.args, other.args, compareTerms);
+      return inTurn(compareTerms(a.operator, other.operator), () => compareLists(a.args, other.args, compareTerms));
     }
     case "some":
       return compareLists(a.symbols, (b as typeof a).symbols, compareTerms);
     case "every": {
       const other = b as typeof a;
-      const keyed = Number(a.key !== undefined) - Number(other.key !== undefined);
-      if (keyed !== 0) return keyed;
-      if (a.key !== undefined && other.key !== undefined) {
-        const byKey = compareTerms(a.key, other.key);
-        if (byKey !== 0) return byKey;
-      }
-      return (
-        compareTerms(a.value, other.value) || compareTerms(a.domain, other.domain) || compareBodies(a.body, other.body)
+      const keys = (every: typeof a): readonly Term[] => (every.key === undefined ? [] : [every.key]);
+      return inTurn(
+        compareLists(keys(a), keys(other), compareTerms),
+        () => compareTerms(a.value, other.value),
+        () => compareTerms(a.domain, other.domain),
+        () => compareBodies(a.body, other.body),
       );
     }
     case "not":
       return compareBodies(a.body, (b as typeof a).body);
     case "logical": {
       const other = b as typeof a;
-      return (
-        compareStrings(a.operator, other.operator) ||
-        compareBodies(a.left, other.left) ||
-        compareBodies(a.right, other.right)
+      return inTurn(
+        compareStrings(a.operator, other.operator),
+        () => compareBodies(a.left, other.left),
+        () => compareBodies(a.right, other.right),
       );
     }
   }
@@ -139,7 +150,7 @@ function compareLists<T>(a: readonly T[], b: readonly T[], compare: (x: T, y: T)
 type Entry = readonly [Term, Term];
 
 function compareEntries(a: Entry, b: Entry): number {
-  return compareTerms(a[0], b[0]) || compareTerms(a[1], b[1]);
+  return inTurn(compareTerms(a[0], b[0]), () => compareTerms(a[1], b[1]));
 }
 
 export function sortedItems(items: readonly Term[]): readonly Term[] {

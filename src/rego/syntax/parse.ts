@@ -168,7 +168,7 @@ function assemble(source: Source, parsed: ParsedStatements, language: "v0" | "v1
         break;
       case "body": {
         const rule = ruleFromBody(statement.body);
-        if (typeof rule === "string") report(statement.body[0]?.at, rule);
+        if (typeof rule === "string") report(statement.body[0]?.at, `${rule}${keywordHint(statement, version)}`);
         else rules.push(rule);
       }
     }
@@ -192,6 +192,15 @@ function assemble(source: Source, parsed: ParsedStatements, language: "v0" | "v1
       version,
     },
   };
+}
+
+/** In v0, a name before `if` or `contains` is a statement of its own unless the keyword was imported. */
+function keywordHint(statement: Statement & { readonly kind: "body" }, version: RegoVersion): string {
+  if (version === "v1" || statement.body[0]?.form.kind !== "term") return "";
+  if (statement.next === "if") return " (hint: `import future.keywords.if` for `p if { ... }` rules)";
+  if (statement.next === "contains")
+    return " (hint: `import future.keywords.contains` for `p contains x { ... }` rules)";
+  return "";
 }
 
 /** What v1 demands of a rule beyond its grammar. */

@@ -83,7 +83,8 @@ export type Statement =
   | { readonly kind: "package"; readonly package: Package }
   | { readonly kind: "import"; readonly import: Import }
   | { readonly kind: "rule"; readonly rule: Rule }
-  | { readonly kind: "body"; readonly body: Body };
+  /** `next` is the word that follows on the same line. */
+  | { readonly kind: "body"; readonly body: Body; readonly next: string | undefined };
 
 export interface ParsedStatements {
   readonly statements: readonly Statement[];
@@ -239,7 +240,9 @@ export class Parser {
       this.#restore(start);
     }
     const body = this.#query(true, "eof");
-    if (body !== undefined) statements.push({ kind: "body", body });
+    if (body === undefined) return;
+    const word = this.#is("identifier") && !this.#token.newline;
+    statements.push({ kind: "body", body, next: word ? this.#text(this.#token) : undefined });
   }
 
   // --- The token stream -------------------------------------------------------------------------------------------
@@ -890,6 +893,7 @@ export class Parser {
     }
     const body: Expr[] = [];
     for (;;) {
+      const start = this.#save();
       const literal = this.#literal();
       if (literal === undefined) return undefined;
       body.push(literal.index === body.length ? literal : { ...literal, index: body.length });
@@ -899,10 +903,31 @@ export class Parser {
       }
       if (this.#is(end) || requireSemicolon) return body;
       if (!this.#token.newline) {
-        if (this.#errors.length === 0) this.#illegal(`expected \\n or ; or ${displayName(end)}`);
+        if (this.#errors.length === 0) {
+          this.#hintMembership(start);
+          this.#illegal(`expected \\n or ; or ${displayName(end)}`);
+        }
         return undefined;
       }
     }
+  }
+
+  /** A literal that stops too early may be v0 that lacks an import. */
+  #hintMembership(start: State): void {
+    if (this.#options.version === "v1" || this.#hints.length > 0 || this.#keywords.has("in")) return;
+    const stopped = this.#save();
+    this.#restore(start);
+    const would = this.#wouldParse(() => {
+      const form = this.#literal()?.form;
+      if (form?.kind !== "call" || this.#index <= stopped.index) return false;
+      const operands = [
+        operatorName(form.operator),
+        ...form.args.map((arg) => arg.kind === "call" && operatorName(arg.operator)),
+      ];
+      return operands.some((name) => name === "internal.member_2" || name === "internal.member_3");
+    });
+    this.#restore(stopped);
+    if (would) this.#hint("`import future.keywords.in` for `x in xs` expressions");
   }
 
   #literal(): Expr | undefined {
@@ -1691,7 +1716,13 @@ export class Parser {
       this.#illegal("invalid float");
       return undefined;
     }
-    if (isTooBig(text)) {
+    const { exponent, bits } = magnitude(text);
+    // Go's reader of numbers knows 32 bits of exponent.
+    if (Math.abs(exponent) >= 2 ** 31) {
+      this.#illegal("invalid float");
+      return undefined;
+    }
+    if (text.length > MAX_NUMBER_LENGTH || Math.abs(bits) > MAX_NUMBER_BITS) {
       this.#error(this.#here(), "number too big");
       return undefined;
     }
@@ -1967,19 +1998,17 @@ function refusedInTemplate(literal: Expr): string | undefined {
   return name === "assign" ? "assignment (':=')" : undefined;
 }
 
-/** OPA's limit on the binary exponent: larger numbers cost more than linear time to print. */
-function isTooBig(text: string): boolean {
-  if (text.length > MAX_NUMBER_LENGTH) return true;
+/** The binary exponent of a literal. OPA limits it, since larger numbers cost more than linear time to print. */
+function magnitude(text: string): { readonly exponent: number; readonly bits: number } {
   const match = /^-?(\d*)(?:\.(\d*))?(?:[eE]([+-]?\d+))?$/.exec(text);
-  if (match === null) return true;
-  const digits = `${match[1] ?? ""}${match[2] ?? ""}`;
+  const whole = match?.[1] ?? "";
+  const digits = `${whole}${match?.[2] ?? ""}`;
   const leading = digits.search(/[1-9]/);
-  if (leading === -1) return false;
-  const exponent = Number(match[3] ?? "0");
+  if (leading === -1) return { exponent: 0, bits: 0 };
+  const exponent = Number(match?.[3] ?? "0");
   const mantissa = Number(`0.${digits.slice(leading, leading + 17)}`);
-  const decimal = (match[1] ?? "").length - leading + exponent;
-  const bits = Math.floor(Math.log2(mantissa) + decimal * Math.log2(10)) + 1;
-  return bits > MAX_NUMBER_BITS || bits < -MAX_NUMBER_BITS;
+  const bits = Math.floor(Math.log2(mantissa) + (whole.length - leading + exponent) * Math.log2(10)) + 1;
+  return { exponent, bits };
 }
 
 /** Every keyword an import may activate when capabilities do not say otherwise. */
