@@ -4,6 +4,7 @@ import { bitBuiltins } from "./bits.ts";
 import { conversionBuiltins } from "./conversions.ts";
 import { deprecatedBuiltins } from "./deprecated.ts";
 import { graphBuiltins } from "./graph.ts";
+import { graphqlBuiltins } from "./graphql.ts";
 import { numberBuiltins } from "./numbers.ts";
 import { objectBuiltins } from "./object.ts";
 import { opaBuiltins } from "./opa.ts";
@@ -30,6 +31,7 @@ export const portableBuiltins: readonly Builtin[] = [
   globBuiltins,
   deprecatedBuiltins,
   graphBuiltins,
+  graphqlBuiltins,
   httpBuiltins,
   internalBuiltins,
   netBuiltins,
