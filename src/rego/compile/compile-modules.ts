@@ -59,6 +59,8 @@ export interface CompileModulesOptions {
   readonly features?: ReadonlySet<Feature>;
   /** Default: OPA's type checks without schemas. */
   readonly checkTypes?: TypeChecker;
+  /** How many findings to report at most; 10 by default, as OPA. */
+  readonly errorLimit?: number;
 }
 
 /** The compiler's working state: each stage replaces the rules. */
@@ -85,7 +87,7 @@ export function compileModules(
   options: CompileModulesOptions,
 ): { readonly diagnostics: readonly Diagnostic[] } | { readonly program: Program } {
   const sorted = [...modules].sort((a, b) => compareStrings(a.file, b.file));
-  const findings = new Findings();
+  const findings = new Findings(options.errorLimit);
   const works = startRules(sorted);
   resolveRefs(works, options, findings);
   if (findings.any) return { diagnostics: findings.list };

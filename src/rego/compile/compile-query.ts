@@ -42,6 +42,8 @@ export interface CompileQueryOptions {
   readonly unsafeBuiltins?: ReadonlySet<string>;
   readonly features?: ReadonlySet<Feature>;
   readonly checkTypes?: TypeChecker;
+  /** How many findings to report at most; 10 by default, as OPA. */
+  readonly errorLimit?: number;
   /** Names of rules in this package (`data.a.b`), and of imports, are known to the query. */
   readonly package?: RefTerm;
   readonly imports?: Module["imports"];
@@ -66,7 +68,7 @@ export function compileQuery(
   program: Program,
   options: CompileQueryOptions,
 ): { readonly diagnostics: readonly Diagnostic[] } | { readonly query: CompiledQuery } {
-  const findings = new Findings();
+  const findings = new Findings(options.errorLimit);
   if (body.length === 0) {
     findings.add("rego_compile_error", "empty query cannot be compiled", undefined);
     return { diagnostics: findings.list };

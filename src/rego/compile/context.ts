@@ -22,12 +22,18 @@ export const ALL_FEATURES: ReadonlySet<Feature> = new Set<Feature>([
   "template_strings",
 ]);
 
-const ERROR_LIMIT = 10;
+/** OPA's (v1/ast/compile.go, `CompileErrorLimitDefault`). */
+export const ERROR_LIMIT = 10;
 
-/** Findings, at most ten of them, as in OPA (v1/ast/compile.go, `Compiler.err`). */
+/** Findings, up to a limit. @source OPA v1/ast/compile.go, `Compiler.err` */
 export class Findings {
+  readonly #limit: number;
   readonly #list: Diagnostic[] = [];
   #full = false;
+
+  constructor(limit: number = ERROR_LIMIT) {
+    this.#limit = limit;
+  }
 
   add(
     code: Diagnostic["code"],
@@ -42,7 +48,7 @@ export class Findings {
     for (const diagnostic of diagnostics) {
       if (this.#full) return;
       this.#list.push(diagnostic);
-      if (this.#list.length === ERROR_LIMIT) {
+      if (this.#list.length === this.#limit) {
         this.#full = true;
         this.#list.push({ code: "rego_compile_error", message: "error limit reached", at: undefined });
       }

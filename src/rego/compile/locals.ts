@@ -212,18 +212,14 @@ export class Locals {
     }
     switch (term.kind) {
       case "array": {
-        return { ...term, items: term.items.map((item) => this.#patternItem(item)) };
+        return { ...term, items: term.items.map((item) => this.#pattern(item)) };
       }
       case "object":
-        return { ...term, entries: term.entries.map(([key, value]) => [key, this.#patternItem(value)] as const) };
+        return { ...term, entries: term.entries.map(([key, value]) => [key, this.#pattern(value)] as const) };
       default:
         this.#fail(`cannot assign to ${kindName(term)}`, term.at);
         return term;
     }
-  }
-
-  #patternItem(term: Term): Term {
-    return isScalar(term) ? term : this.#pattern(term);
   }
 
   #some(expr: Expr): Expr | undefined {

@@ -104,6 +104,12 @@ function collectPatternVars(arg: Term, vars: Set<string>): string | undefined {
         case "var":
           vars.add(term.name);
           return true;
+        case "ref":
+          for (const part of term.terms) {
+            if (part.kind === "var") vars.add(part.name);
+            else shadows ??= collectPatternVars(part, vars);
+          }
+          return true;
         case "object":
           for (const [, value] of term.entries) shadows ??= collectPatternVars(value, vars);
           return true;

@@ -133,14 +133,21 @@ export function groundPathOf(path: readonly Term[]): readonly Value[] {
   return values;
 }
 
-/** Builds the tree; an empty package has its node too, for `data.pkg` is then `{}`. */
+/**
+ * Builds the tree; an empty package has its node too, for `data.pkg` is then `{}`. Rules of shallower packages come first at
+ * their node, which findings about them depend on.
+ */
 export function buildTree(
   modules: readonly { readonly module: Module; readonly rules: readonly WorkRule[] }[],
 ): TreeNode {
   const root = new TreeNode("data");
+  const rulesOf = new Map<Module, readonly WorkRule[]>();
   for (const { module, rules } of modules) {
     root.reach(groundPathOf(module.package.path.terms)).modules.push(module);
-    for (const rule of rules) root.add(rule);
+    rulesOf.set(module, rules);
+  }
+  for (const node of [...root.depthFirst()]) {
+    for (const module of node.modules) for (const rule of rulesOf.get(module) ?? []) root.add(rule);
   }
   const system = root.child("system");
   if (system !== undefined) system.hidden = true;
