@@ -7,7 +7,12 @@ import { runRegoCase } from "../support/rego-cases.ts";
  * OPA's own conformance cases, all of them, in process. A known issue is listed with its reason and what the real
  * program answers; the list turns red when a case on it passes, or names no case.
  */
-const KNOWN_ISSUES: ReadonlyMap<string, string> = new Map([]);
+const KNOWN_ISSUES: ReadonlyMap<string, string> = new Map([
+  [
+    "reachable/test-reachable-paths-1022.json: reachable_paths/cycle_1022_3",
+    "written for OPA before 1.19, which shared visited nodes between siblings; opa 1.20.2 answers as we do (rego-diagnostics/reachable has its expectation)",
+  ],
+]);
 
 const SUITES = [
   { folder: "rego-v1", version: "v1" },

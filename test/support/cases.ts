@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import path from "node:path";
 import { parse as parseYaml } from "yaml";
-import { parseJson, type Value } from "../../src/rego/value/index.ts";
+import { fromBigInt, parseJson, setOwn, type Value } from "../../src/rego/value/index.ts";
 
 /** The folder of shared test cases; undefined on a machine that has none (in CI that is an error). */
 export function caseFolder(...below: readonly string[]): string | undefined {
@@ -41,9 +41,18 @@ export interface RegoCase {
 function readDocument(file: string): { readonly [key: string]: Value } {
   const text = readFileSync(file, "utf8");
   if (file.endsWith(".json")) return parseJson(text) as { readonly [key: string]: Value };
-  return parseJson(JSON.stringify(parseYaml(text, { maxAliasCount: -1, uniqueKeys: false }))) as {
+  return exact(parseYaml(text, { maxAliasCount: -1, uniqueKeys: false, intAsBigInt: true })) as {
     readonly [key: string]: Value;
   };
+}
+
+function exact(value: unknown): Value {
+  if (typeof value === "bigint") return fromBigInt(value);
+  if (Array.isArray(value)) return value.map(exact);
+  if (typeof value !== "object" || value === null) return value as Value;
+  const object: Record<string, Value> = {};
+  for (const [key, member] of Object.entries(value)) setOwn(object, key, exact(member));
+  return object;
 }
 
 export function readRegoCases(folder: string): readonly RegoCase[] {

@@ -410,14 +410,14 @@ export class BodyEmitter {
     this.term(head, (value) => this.#path(value, ref.terms, 1, next));
   }
 
-  /** Walks from a value along the rest of a reference, looking up what is bound and iterating over what is not. */
-  #path(value: Js, terms: readonly Term[], from: number, next: Continue): void {
+  /** Walks from a value along the rest of a reference, looking up what is bound (with `look`) and iterating over what is not. */
+  #path(value: Js, terms: readonly Term[], from: number, next: Continue, look = js`rt.get`): void {
     const element = terms[from];
     if (element === undefined) return next(value);
     if (element.kind === "string") {
       const found = this.#hold(js`rt.member(${value}, ${element.value})`);
       this.failWhen(js`${found} === undefined`);
-      return this.#path(found, terms, from + 1, next);
+      return this.#path(found, terms, from + 1, next, look);
     }
     if (this.#isPattern(element)) {
       return this.#iterate(value, (key, member) => {
@@ -428,9 +428,9 @@ export class BodyEmitter {
       });
     }
     this.term(element, (key) => {
-      const found = this.#hold(js`rt.get(${value}, ${key})`);
+      const found = this.#hold(js`${look}(${value}, ${key})`);
       this.failWhen(js`${found} === undefined`);
-      this.#path(found, terms, from + 1, next);
+      this.#path(found, terms, from + 1, next, look);
     });
   }
 
@@ -466,7 +466,7 @@ export class BodyEmitter {
 
   /** A reference that meets no rule on its way. */
   #baseRef(terms: readonly Term[], next: Continue): void {
-    this.#path(js`${this.#frame}.data`, terms, 1, next);
+    this.#path(js`${this.#frame}.data`, terms, 1, next, js`rt.stored`);
   }
 
   #ruleRef(group: Group, node: Node, terms: readonly Term[], at: number, next: Continue): void {

@@ -13,7 +13,13 @@ export {
   Suspension,
   type Tracer,
 } from "../runtime/index.ts";
-export { allowedBuiltins, type Capabilities, CapabilitiesError, capabilitiesOf, readCapabilities } from "./capabilities.ts";
+export {
+  allowedBuiltins,
+  type Capabilities,
+  CapabilitiesError,
+  capabilitiesOf,
+  readCapabilities,
+} from "./capabilities.ts";
 export type { Diagnostic, Module } from "../syntax/index.ts";
 export { CompileError, diagnosticsText, explainDiagnostic, formatDiagnostic } from "./errors.ts";
 export {

@@ -126,6 +126,10 @@ export function compile(options: CompileOptions): Policy {
 
 function readModules(options: CompileOptions): readonly Module[] {
   const modules: Module[] = [];
+  // Annotations cost time to parse: only where somebody asks for them, from any module.
+  const annotations =
+    options.annotations === true ||
+    options.modules.some((source) => "text" in source && source.text.includes("rego.metadata."));
   for (const source of options.modules) {
     if ("rules" in source) {
       modules.push(source);
@@ -133,7 +137,7 @@ function readModules(options: CompileOptions): readonly Module[] {
     }
     const parsed = parseModule(source, {
       version: options.version ?? "v1",
-      ...(options.annotations === true && { annotations: true }),
+      ...(annotations && { annotations: true }),
       ...languageOf(options.capabilities),
     });
     if (parsed.diagnostics !== undefined) throw new CompileError(parsed.diagnostics);

@@ -7,6 +7,7 @@ import {
   isObject,
   isSet,
   lookup,
+  numberText,
   RegoObject,
   RegoSet,
   sizeOf,
@@ -31,6 +32,7 @@ export const abi = {
   eq: valuesEqual,
   compare: compareValues,
   get: lookup,
+  stored,
   member,
   keysOf,
   at: memberAt,
@@ -66,6 +68,15 @@ function member(value: Value, key: string): Value | undefined {
   if (value instanceof RegoObject) return value.get(key);
   if (value instanceof RegoSet) return value.get(key);
   return Object.hasOwn(value, key) ? (value as { readonly [key: string]: Value })[key] : undefined;
+}
+
+/**
+ * `value[key]` in a base document. OPA's store knows paths of strings only, so `data.x[2]` also finds the key "2"
+ * (v1/storage/path.go, NewPathForRef).
+ */
+function stored(value: Value, key: Value): Value | undefined {
+  const found = lookup(value, key);
+  return found === undefined && isNumber(key) && isObject(value) ? member(value, numberText(key)) : found;
 }
 
 /** The document at a path of strings, for rule indexes; undefined where it does not lead anywhere. */
