@@ -1,0 +1,130 @@
+/** What a condition looks at. */
+export type Attribute =
+  | { readonly kind: SimpleAttribute }
+  | { readonly kind: "header"; readonly name: string }
+  /** Claim of the verified token, member by member. */
+  | { readonly kind: "claim"; readonly path: readonly string[] }
+  /** Dynamic metadata of another Envoy filter: one flat key. */
+  | { readonly kind: "metadata"; readonly namespace: string; readonly key: string };
+
+export type SimpleAttribute =
+  | "principal"
+  | "namespace"
+  | "serviceAccount"
+  | "trustDomain"
+  | "requestPrincipal"
+  | "sourceIp"
+  | "remoteIp"
+  | "destinationIp"
+  | "port"
+  | "sni"
+  | "host"
+  | "method"
+  | "path"
+  | "schedule"
+  | "rateLimit";
+
+/** Fields of `source`, without their `not…` twins. */
+export const SOURCE_FIELDS: ReadonlyMap<string, SimpleAttribute> = new Map([
+  ["principals", "principal"],
+  ["requestPrincipals", "requestPrincipal"],
+  ["namespaces", "namespace"],
+  ["ipBlocks", "sourceIp"],
+  ["remoteIpBlocks", "remoteIp"],
+  ["serviceAccounts", "serviceAccount"],
+  ["trustDomains", "trustDomain"],
+]);
+
+/** Fields of `operation`, without their `not…` twins. */
+export const OPERATION_FIELDS: ReadonlyMap<string, SimpleAttribute> = new Map([
+  ["hosts", "host"],
+  ["ports", "port"],
+  ["methods", "method"],
+  ["paths", "path"],
+]);
+
+const SIMPLE_KEYS: ReadonlyMap<string, Attribute> = new Map<string, Attribute>([
+  ["source.ip", { kind: "sourceIp" }],
+  ["remote.ip", { kind: "remoteIp" }],
+  ["source.namespace", { kind: "namespace" }],
+  ["source.serviceAccount", { kind: "serviceAccount" }],
+  ["source.principal", { kind: "principal" }],
+  ["source.trustDomain", { kind: "trustDomain" }],
+  ["request.auth.principal", { kind: "requestPrincipal" }],
+  ["request.auth.audiences", { kind: "claim", path: ["aud"] }],
+  ["request.auth.presenter", { kind: "claim", path: ["azp"] }],
+  ["destination.ip", { kind: "destinationIp" }],
+  ["destination.port", { kind: "port" }],
+  ["connection.sni", { kind: "sni" }],
+  ["cardea.schedule", { kind: "schedule" }],
+  ["cardea.rateLimit", { kind: "rateLimit" }],
+]);
+
+/** Every `when` key there is, for messages. */
+export const WHEN_KEYS: readonly string[] = [
+  ...SIMPLE_KEYS.keys(),
+  "request.headers[name]",
+  "request.auth.claims[name]",
+  "experimental.envoy.filters.filter[key]",
+];
+
+/**
+ * The attribute a `when` key names; undefined where Istio's validation knows no such key.
+ * Quotes inside brackets are part of the name, as they are for Istio.
+ */
+export function parseWhenKey(key: string): Attribute | undefined {
+  const simple = SIMPLE_KEYS.get(key);
+  if (simple !== undefined) return simple;
+  const open = key.indexOf("[");
+  if (open === -1 || !key.endsWith("]") || key.length - open < 3) return undefined;
+  const base = key.slice(0, open);
+  const inside = key.slice(open + 1, -1);
+  if (base === "request.headers") return { kind: "header", name: lowerAscii(inside) };
+  if (base === "request.auth.claims") return { kind: "claim", path: claimPath(key.slice(open)) };
+  const metadata = "experimental.envoy.filters.";
+  if (base.startsWith(metadata) && base.length > metadata.length) {
+    return { kind: "metadata", namespace: base.slice("experimental.".length), key: inside };
+  }
+  return undefined;
+}
+
+/**
+ * `[a][b]` is the path a, b. A malformed sequence of brackets is one literal claim name: `[[good]]` names `[good]`.
+ * @source istio pilot/pkg/security/authz/matcher + model/util.go
+ */
+function claimPath(brackets: string): readonly string[] {
+  const path = [...brackets.matchAll(/\[([^[\]]+)\]/g)].map((match) => match[1] as string);
+  return path.map((name) => `[${name}]`).join("") === brackets ? path : [brackets.slice(1, -1)];
+}
+
+/** Is the attribute known only where HTTP is spoken? */
+export function isHttpOnly(attribute: Attribute): boolean {
+  switch (attribute.kind) {
+    case "header":
+    case "claim":
+    case "requestPrincipal":
+    case "host":
+    case "method":
+    case "path":
+      return true;
+    default:
+      return false;
+  }
+}
+
+/** The peer's or the token's identity: what CUSTOM policies may not look at. */
+export function isIdentity({ kind }: Attribute): boolean {
+  return (
+    kind === "principal" ||
+    kind === "namespace" ||
+    kind === "serviceAccount" ||
+    kind === "trustDomain" ||
+    kind === "requestPrincipal" ||
+    kind === "claim"
+  );
+}
+
+/** Lower case for ASCII letters only: Unicode folding would make other letters equal to them (U+212A to k). */
+export function lowerAscii(text: string): string {
+  return text.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
+}

@@ -1,0 +1,89 @@
+import type { JsonObject } from "../rego/value/index.ts";
+import type { IstioDiagnostic } from "./diagnostic.ts";
+import { EVALUATOR, EVALUATOR_FILE } from "./evaluator-rego.ts";
+import { lowerTables } from "./lower.ts";
+import type { AuthorizationPolicy, PolicyDocument, RateLimit, RequestAuthentication, Schedule } from "./policies.ts";
+import { type ForeignDocument, type PolicyText, type ReadLimits, readPolicies } from "./read.ts";
+import { DEFAULT_MESH, type MeshSettings } from "./settings.ts";
+
+/** Where the lowered rules give their decision. */
+export const DECISION_PATH: readonly string[] = ["cardea", "istio", "decision"];
+/** Where the tables must be put in the base documents. */
+export const TABLES_PATH: readonly string[] = ["cardea", "tables"];
+
+export interface IstioProgram {
+  /** Rego modules to compile beside the operator's own. */
+  readonly modules: readonly PolicyText[];
+  /** The document for `data.cardea.tables`. */
+  readonly tables: JsonObject;
+  readonly documents: readonly PolicyDocument[];
+  /** For the identity room, in the order of the files. */
+  readonly requestAuthentications: readonly RequestAuthentication[];
+  readonly schedules: readonly Schedule[];
+  readonly rateLimits: readonly RateLimit[];
+  /** CUSTOM policies: in the mesh they call Cardea, here they decide nothing. */
+  readonly custom: readonly AuthorizationPolicy[];
+  readonly foreign: readonly ForeignDocument[];
+}
+
+/** Policy files with errors. None of them may be served. */
+export class IstioPolicyError extends Error {
+  override readonly name = "IstioPolicyError";
+  readonly diagnostics: readonly IstioDiagnostic[];
+
+  constructor(diagnostics: readonly IstioDiagnostic[]) {
+    super(`${diagnostics.length} error${diagnostics.length === 1 ? "" : "s"} in policy files`);
+    this.diagnostics = diagnostics;
+  }
+}
+
+export interface CompileIstioOptions {
+  readonly files: readonly PolicyText[];
+  readonly mesh?: MeshSettings;
+  readonly limits?: ReadLimits;
+}
+
+/**
+ * Policy files → Rego and its tables.
+ *
+ * @throws {IstioPolicyError} when a file has errors: all of them, not only the first.
+ */
+export function compileIstio({ files, mesh = DEFAULT_MESH, limits }: CompileIstioOptions): IstioProgram {
+  const { documents, foreign, diagnostics } = readPolicies(files, limits);
+  if (diagnostics.length > 0) throw new IstioPolicyError(diagnostics);
+  const rateLimits = ofKind(documents, "RateLimit");
+  return {
+    modules: [
+      { file: EVALUATOR_FILE, text: EVALUATOR },
+      { file: LIMITS_FILE, text: rateLimits.length > 0 ? COUNTED_LIMITS : NO_LIMITS },
+    ],
+    tables: lowerTables(documents, mesh),
+    documents,
+    requestAuthentications: ofKind(documents, "RequestAuthentication"),
+    schedules: ofKind(documents, "Schedule"),
+    rateLimits,
+    custom: ofKind(documents, "AuthorizationPolicy").filter(({ action }) => action === "CUSTOM"),
+    foreign,
+  };
+}
+
+function ofKind<K extends PolicyDocument["kind"]>(
+  documents: readonly PolicyDocument[],
+  kind: K,
+): Extract<PolicyDocument, { kind: K }>[] {
+  return documents.filter((document): document is Extract<PolicyDocument, { kind: K }> => document.kind === kind);
+}
+
+export const LIMITS_FILE = "cardea/limits.rego";
+
+/** Counters live outside the policy: the host answers. */
+const COUNTED_LIMITS = `package cardea.istio
+
+within_limit(name, key) := cardea.ratelimit.allow(name, key)
+`;
+
+/** Without counters nothing is within a limit: an ALLOW that depends on one allows nothing. */
+export const NO_LIMITS = `package cardea.istio
+
+within_limit(_, _) := false
+`;

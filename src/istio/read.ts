@@ -1,0 +1,261 @@
+import { readAuthorizationPolicy } from "./authorization-policy.ts";
+import type { IstioDiagnostic } from "./diagnostic.ts";
+import { readRateLimit, readSchedule } from "./extensions.ts";
+import { FieldReader, nearest, type Text } from "./fields.ts";
+import type { YamlNode } from "./node.ts";
+import { readPeerAuthentication } from "./peer-authentication.ts";
+import type { Meta, PolicyDocument } from "./policies.ts";
+import { readRequestAuthentication } from "./request-authentication.ts";
+import { readYaml, type YamlDocument } from "./yaml.ts";
+
+export interface PolicyText {
+  /** As messages shall name it. */
+  readonly file: string;
+  readonly text: string;
+}
+
+/** A document of another API, which Cardea has no use for. */
+export interface ForeignDocument {
+  readonly file: string;
+  readonly row: number;
+  readonly apiVersion: string;
+  readonly kind: string;
+}
+
+export interface PolicySet {
+  readonly documents: readonly PolicyDocument[];
+  readonly foreign: readonly ForeignDocument[];
+  readonly diagnostics: readonly IstioDiagnostic[];
+}
+
+export interface ReadLimits {
+  /** UTF-16 units of one file. */
+  readonly fileLength: number;
+  /** Policy rules over all files. */
+  readonly rules: number;
+  /** UTF-16 units of one pattern or name. */
+  readonly valueLength: number;
+}
+
+/** Room for ten thousand large policies; a mesh that needs more can say so. */
+export const DEFAULT_READ_LIMITS: ReadLimits = { fileLength: 32 * 1024 * 1024, rules: 50_000, valueLength: 4096 };
+
+const API_KINDS: ReadonlyMap<string, readonly string[]> = new Map([
+  ["security.istio.io/v1", ["AuthorizationPolicy", "RequestAuthentication", "PeerAuthentication"]],
+  ["security.istio.io/v1beta1", ["AuthorizationPolicy", "RequestAuthentication", "PeerAuthentication"]],
+  ["cardea.dev/v1alpha1", ["Schedule", "RateLimit"]],
+]);
+const GROUPS = ["security.istio.io", "cardea.dev"];
+
+const CLAIM =
+  /^[ \t]*(?:-[ \t]+)?\{?[ \t]*["']?apiVersion["']?[ \t]*:[ \t]*["']?(?:security\.istio\.io|cardea\.dev)\//m;
+const FLOW_CLAIM = /[{,]\s*["']?apiVersion["']?\s*:\s*["']?(?:security\.istio\.io|cardea\.dev)\//;
+
+/** Does a YAML or JSON file hold policies, rather than data? A cheap look at its text. */
+export function holdsPolicies(text: string): boolean {
+  return CLAIM.test(text) || FLOW_CLAIM.test(text);
+}
+
+/**
+ * Reads and validates policy files. Nothing is pruned or guessed: every finding is a diagnostic, and a set with
+ * diagnostics must not be served.
+ */
+export function readPolicies(files: readonly PolicyText[], limits: ReadLimits = DEFAULT_READ_LIMITS): PolicySet {
+  const documents: PolicyDocument[] = [];
+  const foreign: ForeignDocument[] = [];
+  const diagnostics: IstioDiagnostic[] = [];
+  for (const { file, text } of files) {
+    if (text.length > limits.fileLength) {
+      const head = readYaml(file, "{}").documents[0] as YamlDocument;
+      const message = `the file has ${text.length} characters; the limit fileLength is ${limits.fileLength}`;
+      diagnostics.push({ code: "istio_limit_error", message, field: "", at: head.places.at({ start: 0, end: 0 }) });
+      continue;
+    }
+    const yaml = readYaml(file, text);
+    diagnostics.push(...yaml.diagnostics);
+    for (const document of yaml.documents) readDocument(document, document.root, { documents, foreign, diagnostics });
+  }
+  checkDuplicates(documents, diagnostics);
+  checkLimits(documents, limits, diagnostics);
+  checkReferences(documents, diagnostics);
+  return { documents, foreign, diagnostics };
+}
+
+interface Sink {
+  readonly documents: PolicyDocument[];
+  readonly foreign: ForeignDocument[];
+  readonly diagnostics: IstioDiagnostic[];
+}
+
+function readDocument(document: YamlDocument, root: YamlNode, sink: Sink): void {
+  const { places } = document;
+  const reader = new FieldReader(places, sink.diagnostics);
+  if (root.kind !== "map") {
+    reader.refuse("istio_kind_error", root, "", "is not a policy document: it is no mapping");
+    return;
+  }
+  const member = (name: string) => root.entries.find((entry) => entry.key === name);
+  const scalar = (name: string): string => {
+    const node = member(name)?.value;
+    return node?.kind === "scalar" && typeof node.value === "string" ? node.value : "";
+  };
+  const apiVersion = scalar("apiVersion");
+  const kind = scalar("kind");
+  const itemsEntry = member("items");
+  if (itemsEntry?.value.kind === "seq" && kind.endsWith("List")) {
+    for (const item of itemsEntry.value.items) readDocument(document, item, sink); // kubectl get -o yaml
+    return;
+  }
+  const known = API_KINDS.get(apiVersion);
+  const first = root.entries[0] ?? root;
+  if (known?.includes(kind) !== true) {
+    if (apiVersion === "" || kind === "") {
+      reader.refuse("istio_kind_error", first, apiVersion === "" ? "apiVersion" : "kind", "is required");
+    } else if (known === undefined && !GROUPS.includes(apiVersion.split("/")[0] as string)) {
+      sink.foreign.push({ file: places.source.name, row: places.row(root.start), apiVersion, kind });
+    } else {
+      const all = known ?? [...API_KINDS.keys()];
+      const near = nearest(known === undefined ? apiVersion : kind, all);
+      const hint = near === undefined ? `known: ${all.join(", ")}` : `did you mean ${near}?`;
+      reader.refuse(
+        "istio_kind_error",
+        member(known === undefined ? "apiVersion" : "kind") ?? first,
+        known === undefined ? "apiVersion" : "kind",
+        known === undefined ? `unknown version ${apiVersion}` : `${apiVersion} has no kind ${kind}`,
+        hint,
+      );
+    }
+    return;
+  }
+  const members = reader.members(root, "", ["apiVersion", "kind", "metadata", "spec", "status"]);
+  const metadata = readMetadata(reader, members.get("metadata")?.value);
+  const meta: Meta = {
+    kind,
+    name: metadata.name,
+    namespace: metadata.namespace,
+    places,
+    start: first.start,
+    end: first.end,
+  };
+  if (metadata.name === "")
+    reader.refuse("istio_field_error", members.get("metadata") ?? first, "metadata.name", "is required");
+  sink.documents.push(readSpec(reader, meta, members.get("spec")?.value, metadata.annotations));
+}
+
+function readSpec(
+  reader: FieldReader,
+  meta: Meta,
+  spec: YamlNode | undefined,
+  annotations: ReadonlyMap<string, Text>,
+): PolicyDocument {
+  switch (meta.kind) {
+    case "AuthorizationPolicy":
+      return readAuthorizationPolicy(reader, meta, spec, annotations);
+    case "PeerAuthentication":
+      return readPeerAuthentication(reader, meta, spec);
+    case "RequestAuthentication":
+      return readRequestAuthentication(reader, meta, spec, annotations);
+    case "Schedule":
+      return readSchedule(reader, meta, spec);
+    case "RateLimit":
+      return readRateLimit(reader, meta, spec);
+    default:
+      throw new TypeError(`no reader for ${meta.kind}`);
+  }
+}
+
+interface Metadata {
+  readonly name: string;
+  readonly namespace: string;
+  readonly annotations: ReadonlyMap<string, Text>;
+}
+
+/** Only what matters is looked at: the rest of the metadata is Kubernetes' own and comes along with `kubectl get`. */
+function readMetadata(reader: FieldReader, node: YamlNode | undefined): Metadata {
+  const members = reader.members(node, "metadata", undefined);
+  const name = reader.string(members.get("name")?.value, "metadata.name")?.text ?? "";
+  const namespace = reader.string(members.get("namespace")?.value, "metadata.namespace");
+  const annotations = new Map<string, Text>();
+  for (const { key, value } of reader.map(members.get("annotations")?.value, "metadata.annotations")?.entries ?? []) {
+    const text = reader.string(value, `metadata.annotations[${JSON.stringify(key)}]`);
+    if (text !== undefined) annotations.set(key, text);
+  }
+  return {
+    name,
+    namespace: namespace === undefined || namespace.text === "" ? "default" : namespace.text,
+    annotations,
+  };
+}
+
+function checkDuplicates(documents: readonly PolicyDocument[], diagnostics: IstioDiagnostic[]): void {
+  const seen = new Map<string, PolicyDocument>();
+  for (const document of documents) {
+    const id = `${document.kind} ${document.namespace}/${document.name}`;
+    const earlier = seen.get(id);
+    if (earlier === undefined) {
+      seen.set(id, document);
+      continue;
+    }
+    const at = document.places.at(document);
+    const where = `${earlier.places.source.name}:${earlier.places.row(earlier.start)}`;
+    diagnostics.push({
+      code: "istio_field_error",
+      field: "metadata.name",
+      message: `${id} is already defined at ${where}`,
+      at,
+    });
+  }
+}
+
+function checkLimits(documents: readonly PolicyDocument[], limits: ReadLimits, diagnostics: IstioDiagnostic[]): void {
+  let rules = 0;
+  for (const document of documents) {
+    if (document.kind !== "AuthorizationPolicy") continue;
+    const before = rules;
+    rules += document.rules.length;
+    if (before <= limits.rules && rules > limits.rules) {
+      const message = `the files have more rules than the limit rules, ${limits.rules}`;
+      diagnostics.push({ code: "istio_limit_error", field: "spec.rules", message, at: document.places.at(document) });
+    }
+    for (const rule of document.rules) {
+      for (const list of [...rule.from.flat(), ...rule.to.flat(), ...rule.when]) {
+        for (const value of list.values) {
+          if (value.text.length <= limits.valueLength) continue;
+          const message = `a value has ${value.text.length} characters; the limit valueLength is ${limits.valueLength}`;
+          diagnostics.push({ code: "istio_limit_error", field: list.name, message, at: document.places.at(value) });
+        }
+      }
+    }
+  }
+}
+
+/** A condition on a schedule or limit that is not there could neither hold nor fail. */
+function checkReferences(documents: readonly PolicyDocument[], diagnostics: IstioDiagnostic[]): void {
+  const names = (kind: PolicyDocument["kind"]) =>
+    new Set(documents.filter((document) => document.kind === kind).map(({ name }) => name));
+  const known = new Map([
+    ["schedule", names("Schedule")],
+    ["rateLimit", names("RateLimit")],
+  ]);
+  for (const document of documents) {
+    if (document.kind !== "AuthorizationPolicy") continue;
+    for (const { when } of document.rules) {
+      for (const list of when) {
+        const set = known.get(list.attribute.kind);
+        if (set === undefined) continue;
+        for (const value of list.values) {
+          if (set.has(value.text)) continue;
+          const kind = list.attribute.kind === "schedule" ? "Schedule" : "RateLimit";
+          const near = nearest(value.text, [...set]);
+          diagnostics.push({
+            code: "istio_reference_error",
+            field: list.name,
+            message: `no ${kind} is named ${JSON.stringify(value.text)}`,
+            at: document.places.at(value),
+            ...(near !== undefined && { hint: `did you mean ${near}?` }),
+          });
+        }
+      }
+    }
+  }
+}
