@@ -1,4 +1,13 @@
-import { getKey, isArray, isNumber, isObject, numberText, type ObjectValue, typeName, type Value } from "../value/index.ts";
+import {
+  getKey,
+  isArray,
+  isNumber,
+  isObject,
+  numberText,
+  type ObjectValue,
+  typeName,
+  type Value,
+} from "../value/index.ts";
 import type {
   Argument,
   ArgumentDefinition,
@@ -51,12 +60,17 @@ type Decoder<T> = (object: ObjectValue, depth: number) => T;
 
 function decodeOperation(object: ObjectValue): OperationDefinition {
   return {
-    Operation: (text(object, "Operation") || "query") as Operation,
+    Operation: operationOf(text(object, "Operation")),
     Name: text(object, "Name"),
     VariableDefinitions: list(object, "VariableDefinitions", decodeVariable),
     Directives: list(object, "Directives", decodeDirective),
     SelectionSet: list(object, "SelectionSet", decodeSelection),
   };
+}
+
+/** A nameless operation counts as a query; unknown words are refused when the query is validated. */
+function operationOf(word: string): Operation {
+  return (word === "" ? "query" : word) as Operation;
 }
 
 function decodeFragment(object: ObjectValue): FragmentDefinition {

@@ -148,7 +148,11 @@ class GraphqlParser {
   }
 
   /** `start item+ end`, or nothing; with the comments before the end. */
-  protected some<T>(start: TokenKind, end: TokenKind, item: () => T): { items: T[]; comment: CommentGroup | undefined } {
+  protected some<T>(
+    start: TokenKind,
+    end: TokenKind,
+    item: () => T,
+  ): { items: T[]; comment: CommentGroup | undefined } {
     if (!this.skip(start)) return { items: [], comment: undefined };
     const items: T[] = [];
     while (!this.is(end)) items.push(item());
@@ -319,7 +323,9 @@ class QueryParser extends GraphqlParser {
 
   #parseSelectionSet(): Selection[] {
     if (!this.is("{")) this.fail(`Expected {, found ${this.peek().kind}`);
-    return this.nested(() => this.some("{", "}", () => (this.is("...") ? this.#parseFragment() : this.#parseField())).items);
+    return this.nested(
+      () => this.some("{", "}", () => (this.is("...") ? this.#parseFragment() : this.#parseField())).items,
+    );
   }
 
   #parseField(): Field {

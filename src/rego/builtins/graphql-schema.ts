@@ -91,14 +91,7 @@ enum __DirectiveLocation {
 }`;
 
 /** Directives a schema may declare although they are built in. */
-const REDECLARABLE: ReadonlySet<string> = new Set([
-  "include",
-  "skip",
-  "deprecated",
-  "specifiedBy",
-  "defer",
-  "oneOf",
-]);
+const REDECLARABLE: ReadonlySet<string> = new Set(["include", "skip", "deprecated", "specifiedBy", "defer", "oneOf"]);
 
 const OUTPUT_KINDS: readonly DefinitionKind[] = ["SCALAR", "OBJECT", "INTERFACE", "UNION", "ENUM"];
 const INPUT_KINDS: readonly DefinitionKind[] = ["SCALAR", "ENUM", "INPUT_OBJECT"];
@@ -302,10 +295,7 @@ class SchemaChecker {
       this.#checkReference(Type);
       const kind = this.#types.get(namedType(Type))?.Kind as DefinitionKind;
       if (!INPUT_KINDS.includes(kind)) {
-        fail(
-          Position,
-          `cannot use ${typeText(Type)} as argument ${Name} because ${kind} is not a valid input type`,
-        );
+        fail(Position, `cannot use ${typeText(Type)} as argument ${Name} because ${kind} is not a valid input type`);
       }
       this.#checkDirectives(Directives, "ARGUMENT_DEFINITION", { isOnePlace: true, within });
     }
@@ -322,12 +312,13 @@ class SchemaChecker {
       checkName(Name, Position);
       if (Name === within?.Name) fail(Position, `Directive ${Name} cannot refer to itself.`);
       const definition = this.#directives.get(Name);
-      if (definition === undefined) return fail(Position, `Undefined directive ${Name}.`);
+      if (definition === undefined) fail(Position, `Undefined directive ${Name}.`);
       if (isOnePlace && seen.has(Name) && !definition.IsRepeatable) {
         fail(Position, `The directive ${Name} can only be used once at this location.`);
       }
       seen.add(Name);
-      if (!definition.Locations.includes(location)) fail(Position, `Directive ${Name} is not applicable on ${location}.`);
+      if (!definition.Locations.includes(location))
+        fail(Position, `Directive ${Name} is not applicable on ${location}.`);
       checkDirectiveArguments(directive, definition);
     }
   }
@@ -335,12 +326,12 @@ class SchemaChecker {
   #checkImplements(type: Definition, name: string): void {
     const { Name, Position } = type;
     const face = this.#types.get(name);
-    if (face === undefined) return fail(Position, `Undefined type ${quoteGo(name)}.`);
+    if (face === undefined) fail(Position, `Undefined type ${quoteGo(name)}.`);
     if (face.Kind !== "INTERFACE") fail(Position, `${quoteGo(name)} is a non interface type ${face.Kind}.`);
     for (const required of face.Fields) {
       const subject = `For ${Name} to implement ${name}`;
       const found = type.Fields.find((field) => field.Name === required.Name);
-      if (found === undefined) return fail(Position, `${subject} it must have a field called ${required.Name}.`);
+      if (found === undefined) fail(Position, `${subject} it must have a field called ${required.Name}.`);
       const inField = `${subject} the field ${required.Name} must have`;
       if (!this.#isCovariant(required.Type, found.Type)) {
         fail(found.Position, `${inField} type ${typeText(required.Type)}.`);
@@ -348,7 +339,7 @@ class SchemaChecker {
       for (const arg of required.Arguments) {
         const own = found.Arguments.find((candidate) => candidate.Name === arg.Name);
         if (own === undefined) {
-          return fail(found.Position, `${inField} the same arguments but it is missing ${arg.Name}.`);
+          fail(found.Position, `${inField} the same arguments but it is missing ${arg.Name}.`);
         }
         if (!isCompatible(arg.Type, own.Type)) {
           fail(own.Position, `${inField} the same arguments but ${arg.Name} has the wrong type.`);

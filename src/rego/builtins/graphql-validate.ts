@@ -100,8 +100,9 @@ export function validateQuery({ schema, library }: CompiledSchema, query: QueryD
 class Converter {
   readonly #places = new WeakMap<ASTNode, Position>();
 
+  /** Of two places that contradict each other gqlparser names the later. */
   placeOf(error: GraphQLError): Position | undefined {
-    for (const node of error.nodes ?? []) {
+    for (const node of [...(error.nodes ?? [])].reverse()) {
       const place = this.#places.get(node);
       if (place !== undefined) return place;
     }

@@ -139,7 +139,8 @@ function readSchema(context: BuiltinContext, schema: Value, position: number): K
   const known = knownSchemas.get(key);
   if (known !== undefined) return known;
   spend(context, key);
-  const document = typeof schema === "string" ? parseSchema(schema) : decoded(() => decodeSchema(schema as ObjectValue));
+  const document =
+    typeof schema === "string" ? parseSchema(schema) : decoded(() => decodeSchema(schema as ObjectValue));
   const read: KnownSchema = { document, tree: toValue(document), compiled: undefined };
   knownSchemas.set(key, read);
   return read;
