@@ -123,8 +123,19 @@ function parseStatements(source: Source, options: LanguageOptions, skipRules: bo
     features,
     skipRules,
   });
-  const statements = parser.parse();
+  const statements = runParser(parser);
+  if (statements === undefined) return failure(undefined, "max parsing recursion depth exceeded");
   return statements.errors.length > 0 ? { diagnostics: statements.errors } : { statements };
+}
+
+/** The depth limit fits a whole stack; a caller deep inside of its own may have little of it left. */
+function runParser(parser: Parser): ParsedStatements | undefined {
+  try {
+    return parser.parse();
+  } catch (error) {
+    if (error instanceof RangeError) return undefined;
+    throw error;
+  }
 }
 
 function placeOfStatement(statement: Statement): Location | undefined {

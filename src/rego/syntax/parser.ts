@@ -50,11 +50,13 @@ import {
 } from "./tokens.ts";
 
 /**
- * Levels of nesting, counting also the links of operator, `else` and call chains, since each makes the tree deeper.
- * OPA allows 100000 on Go's growing stacks. Node's default stack is about 1 MB, and every later pass walks the same
- * tree, so the limit leaves them a wide margin.
+ * Deepest tree a parser makes. Brackets and bodies count three, since they take the most stack; the links of
+ * operator, `else` and call chains count two. OPA allows 100000 on Go's growing stacks. Node's default stack is about 1 MB, and
+ * every later pass walks the same tree, so the limit leaves them a wide margin.
  */
 export const MAX_DEPTH = 1000;
+const NESTING = 3;
+const LINK = 2;
 
 /** Longest text a parser takes, in UTF-16 units. */
 export const MAX_SOURCE_LENGTH = 32 * 1024 * 1024;
@@ -372,12 +374,12 @@ export class Parser {
     this.#error(this.#here(), note === "" ? what : `${what}: ${note}`);
   }
 
-  #enter(): boolean {
-    if (this.#depth >= MAX_DEPTH) {
+  #enter(levels = LINK): boolean {
+    if (this.#depth + levels > MAX_DEPTH) {
       this.#error(this.#here(), "max parsing recursion depth exceeded");
       return false;
     }
-    this.#depth++;
+    this.#depth += levels;
     return true;
   }
 
@@ -746,7 +748,7 @@ export class Parser {
   #else(head: Head): Rule | undefined {
     if (!this.#enter()) return undefined;
     const rule = this.#elseBranch(head);
-    this.#depth--;
+    this.#depth -= LINK;
     return rule;
   }
 
@@ -880,9 +882,9 @@ export class Parser {
   // --- Bodies and literals ----------------------------------------------------------------------------------------
 
   #body(end: TokenKind): Body | undefined {
-    if (!this.#enter()) return undefined;
+    if (!this.#enter(NESTING)) return undefined;
     const body = this.#query(false, end);
-    this.#depth--;
+    this.#depth -= NESTING;
     return body;
   }
 
@@ -1196,10 +1198,10 @@ export class Parser {
   }
 
   #orChain(first: Operand): Expr | undefined {
-    if (!this.#enter()) return undefined;
     const depth = this.#depth;
+    if (!this.#enter()) return undefined;
     const expr = this.#orLinks(first);
-    this.#depth = depth - 1;
+    this.#depth = depth;
     return expr;
   }
 
@@ -1300,10 +1302,10 @@ export class Parser {
 
   /** `( … )` around logical operands. Anything else in parentheses is a term, and is left to the term's reader. */
   #group(isOperand: boolean, prefix: string): Group {
-    if (!this.#enter()) return "failed";
     const depth = this.#depth;
+    if (!this.#enter(NESTING)) return "failed";
     const group = this.#groupAt(isOperand, prefix);
-    this.#depth = depth - 1;
+    this.#depth = depth;
     return group;
   }
 
@@ -1475,19 +1477,18 @@ export class Parser {
     let links = 0;
     for (;;) {
       const level = INFIX_LEVEL.get(this.#kind);
-      if (level === undefined || level < loosest || level > limit) break;
+      if (level === undefined || level < loosest || level > limit || !this.#enter()) break;
+      links++;
       const operator = this.#operator();
       const right = level === TIGHTEST ? this.#term() : this.#binary(level + 1);
       // A missing right operand has been reported; what stands there may still continue a looser operator.
       if (right === undefined) limit = level - 1;
       else {
-        if (!this.#enter()) break;
-        links++;
         left = this.#call(operator, [left, right], start);
         limit = level;
       }
     }
-    this.#depth -= links;
+    this.#depth -= links * LINK;
     return left;
   }
 
@@ -1523,11 +1524,11 @@ export class Parser {
       if (cached.newErrors.length > 0) this.#errors = [...this.#errors, ...cached.newErrors];
       return cached.term;
     }
-    if (!this.#enter()) return undefined;
+    if (!this.#enter(NESTING)) return undefined;
     const wildcardsBefore = this.#wildcards;
     const errorsBefore = this.#errors.length;
     const term = this.#uncachedTerm();
-    this.#depth--;
+    this.#depth -= NESTING;
     const newErrors = this.#errors.slice(errorsBefore);
     this.#cache.set(index, { term, after: this.#save(), wildcardsBefore, newErrors });
     return term;
