@@ -1,0 +1,72 @@
+import type { Command } from "./command.ts";
+import { CommandError } from "./command-error.ts";
+import { errorsText, outputErrors } from "./failure.ts";
+import { type Flag, type FlagValues, UsageError } from "./flags.ts";
+import { prettyJson } from "./output.ts";
+import { compilePolicy, type PolicySettings, VERSION_FLAGS, versionOf } from "./program.ts";
+import { restrictionFlags, restrictionsOf } from "./restrictions.ts";
+import type { Terminal } from "./terminal.ts";
+
+const FLAGS: readonly Flag[] = [
+  ...VERSION_FLAGS,
+  ...restrictionFlags,
+  { name: "bundle", short: "b", kind: "bool", about: "load paths as bundle files or root directories" },
+  {
+    name: "format",
+    short: "f",
+    kind: "enum",
+    values: ["pretty", "json"],
+    default: "pretty",
+    about: "set output format",
+  },
+  {
+    name: "ignore",
+    kind: "slice",
+    about: "set file and directory names to ignore during loading (e.g., '.*' excludes hidden files)",
+  },
+  {
+    name: "max-errors",
+    short: "m",
+    kind: "int",
+    default: "10",
+    about: "set the number of errors to allow before compilation fails early",
+  },
+  { name: "rego-v1", kind: "bool", about: "accepted for compatibility", hidden: true },
+  { name: "strict", short: "S", kind: "bool", about: "enable compiler strict mode" },
+];
+
+export const checkCommand: Command = {
+  usage: "check <path> [path [...]]",
+  about: "Check Rego source files",
+  help: `Check Rego source files for parse and compilation errors.
+
+Succeeds with exit code 0 and no output; otherwise prints the errors and exits with 1.`,
+  flags: FLAGS,
+  run: check,
+};
+
+async function check(values: FlagValues, terminal: Terminal): Promise<number> {
+  if (values.positional.length === 0) throw new UsageError("specify at least one file");
+  const settings: PolicySettings = {
+    version: versionOf(values),
+    strict: values.bool("strict"),
+    annotations: true,
+    ...(await restrictionsOf(values)),
+  };
+  try {
+    const { loadPaths } = await import("../policy/index.ts");
+    const files = await loadPaths(values.positional, { ignore: values.list("ignore"), bundle: values.bool("bundle") });
+    compilePolicy(files, settings);
+    return 0;
+  } catch (error) {
+    if (error instanceof CommandError) throw error;
+    report(error, values, terminal);
+    return 1;
+  }
+}
+
+function report(thrown: unknown, values: FlagValues, terminal: Terminal): void {
+  const errors = outputErrors(thrown);
+  if (values.string("format") === "json") terminal.err(prettyJson({ errors: errors.map(({ document }) => document) }));
+  else terminal.err(`${errorsText(errors)}\n`);
+}

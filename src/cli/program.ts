@@ -1,0 +1,148 @@
+import { readFile } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+import type { Loaded } from "../policy/index.ts";
+import { CompileError, compile, type Diagnostic, languageOf, type Module, type Policy } from "../rego/engine/index.ts";
+import { nodeBuiltins } from "../rego/node.ts";
+import { parseModule } from "../rego/syntax/index.ts";
+import { JsonSyntaxError, parseJson, type Value } from "../rego/value/index.ts";
+import { CommandError } from "./command-error.ts";
+import type { Flag, FlagValues } from "./flags.ts";
+import type { Restrictions } from "./restrictions.ts";
+import type { Timers } from "./timers.ts";
+
+/** Flags of every command that reads policies. */
+export const LOADING_FLAGS: readonly Flag[] = [
+  {
+    name: "bundle",
+    short: "b",
+    kind: "list",
+    about: "set bundle file(s) or directory path(s). This flag can be repeated.",
+  },
+  { name: "data", short: "d", kind: "list", about: "set policy or data file(s). This flag can be repeated." },
+  {
+    name: "ignore",
+    kind: "slice",
+    about: "set file and directory names to ignore during loading (e.g., '.*' excludes hidden files)",
+  },
+];
+
+/** Flags that choose the language. */
+export const VERSION_FLAGS: readonly Flag[] = [
+  { name: "v0-compatible", kind: "bool", about: "opt-in to OPA features and behaviors prior to the OPA v1.0 release" },
+  {
+    name: "v1-compatible",
+    kind: "bool",
+    about: "opt-in to OPA features and behaviors of OPA v1.0 (the default)",
+    hidden: true,
+  },
+];
+
+export function versionOf(values: FlagValues): "v0" | "v1" {
+  // As in OPA, v0 takes precedence over v1.
+  return values.bool("v0-compatible") ? "v0" : "v1";
+}
+
+const NOTHING: Pick<Loaded, "modules" | "data"> = { modules: [], data: {} };
+
+/** Reads what `--data` and `--bundle` name. @throws {LoadError} */
+export async function loadFiles(values: FlagValues, timers?: Timers): Promise<Pick<Loaded, "modules" | "data">> {
+  const data = values.list("data");
+  const bundles = values.list("bundle");
+  if (data.length === 0 && bundles.length === 0) return NOTHING;
+  // Reading files brings YAML and archives along: only where there are files.
+  const { loadPaths, mergeInto } = await import("../policy/index.ts");
+  const ignore = values.list("ignore");
+  const started = performance.now();
+  const loaded = await loadPaths(data, { ignore });
+  const bundled = bundles.length > 0 ? await loadPaths(bundles, { ignore, bundle: true }) : undefined;
+  timers?.add("rego_load_files", started);
+  if (bundled === undefined) return loaded;
+  if (!mergeInto(loaded.data, bundled.data)) throw new CommandError("merge error");
+  return { modules: [...loaded.modules, ...bundled.modules], data: loaded.data };
+}
+
+export interface PolicySettings extends Restrictions {
+  readonly version: "v0" | "v1";
+  readonly strict?: boolean;
+  readonly annotations?: boolean;
+  /** Keep `print` calls. Default: they are kept. */
+  readonly keepPrint?: boolean;
+}
+
+/** Parses modules, each in its own version where a bundle says which. @throws {CompileError} with the errors of all modules. */
+export function parseModules(modules: Loaded["modules"], settings: PolicySettings): readonly Module[] {
+  const parsed: Module[] = [];
+  const diagnostics: Diagnostic[] = [];
+  for (const module of modules) {
+    const result = parseModule(module, {
+      version: module.version ?? settings.version,
+      annotations: settings.annotations,
+      ...languageOf(settings.capabilities),
+    });
+    if (result.diagnostics !== undefined) diagnostics.push(...result.diagnostics);
+    else parsed.push(result.value);
+  }
+  if (diagnostics.length > 0) throw new CompileError(diagnostics);
+  return parsed;
+}
+
+/** @throws {CompileError} */
+export function compilePolicy(
+  files: Pick<Loaded, "modules" | "data">,
+  settings: PolicySettings,
+  timers?: Timers,
+): Policy {
+  let started = performance.now();
+  const modules = parseModules(files.modules, settings);
+  if (modules.length > 0) timers?.add("rego_module_parse", started);
+  started = performance.now();
+  const { capabilities, schemas } = settings;
+  const policy = compile({
+    modules,
+    version: settings.version,
+    data: files.data as Value,
+    builtins: nodeBuiltins,
+    keepPrint: settings.keepPrint !== false,
+    strict: settings.strict === true,
+    ...(capabilities !== undefined && { capabilities }),
+    ...(schemas !== undefined && { schemas }),
+  });
+  if (modules.length > 0) timers?.add("rego_module_compile", started);
+  return policy;
+}
+
+/** Reads a JSON or YAML document from text. @throws {CommandError} */
+export async function readDocument(text: string, what: string): Promise<Value> {
+  try {
+    return parseJson(text);
+  } catch (error) {
+    if (!(error instanceof JsonSyntaxError)) throw error;
+  }
+  const { parseYaml } = await import("../policy/index.ts");
+  try {
+    return await parseYaml(what, text);
+  } catch (error) {
+    throw new CommandError(`unable to parse input: ${error instanceof Error ? error.message : String(error)}`, {
+      cause: error,
+    });
+  }
+}
+
+/** @throws {CommandError} with Go's words for a missing file. */
+export async function readTextFile(path: string): Promise<string> {
+  const name = path.startsWith("file://") ? fileURLToPath(path) : path;
+  try {
+    return await readFile(name, "utf8");
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    const why =
+      code === "ENOENT"
+        ? "no such file or directory"
+        : code === "EISDIR"
+          ? "is a directory"
+          : code === "EACCES"
+            ? "permission denied"
+            : (error as Error).message;
+    throw new CommandError(`${code === "EISDIR" ? "read" : "open"} ${name}: ${why}`, { cause: error });
+  }
+}
