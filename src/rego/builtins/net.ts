@@ -74,7 +74,7 @@ function rangeOf(network: IpNetwork): AddressRange {
 
 /** Joins ranges that overlap or touch, working from the highest down (OPA's mergeCIDRs, after netaddr's cidr_merge). */
 function mergeRanges(ranges: AddressRange[]): AddressRange[] {
-  const sorted = ranges.sort((a, b) => compare(a.last, b.last) || compare(a.first, b.first));
+  const sorted = ranges.sort((a, b) => (a.last === b.last ? compare(a.first, b.first) : compare(a.last, b.last)));
   const merged: AddressRange[] = [];
   let current = sorted.pop();
   while (current !== undefined) {
@@ -85,13 +85,10 @@ function mergeRanges(ranges: AddressRange[]): AddressRange[] {
     }
     // The address before 0.0.0.0 and :: is itself: nothing lies below them.
     const previous: bigint = current.first === 0n || current.first === V4_BASE ? current.first : current.first - 1n;
-    if (previous <= below.last)
-      current = {
-        first: below.first < current.first ? below.first : current.first,
-        last: current.last,
-        network: undefined,
-      };
-    else {
+    if (previous <= below.last) {
+      const first = compare(below.first, current.first) < 0 ? below.first : current.first;
+      current = { first, last: current.last, network: undefined };
+    } else {
       merged.push(current);
       current = below;
     }

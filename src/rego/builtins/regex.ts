@@ -136,7 +136,7 @@ export const regexBuiltins: readonly Builtin[] = [
     name: "regex.replace",
     category: "regex",
     about:
-      "Replaces all matches of a regular expression. `$1`, `${1}`, `$name` and `${name}` stand for groups, `$$` for a dollar.",
+      "Replaces all matches of a regular expression. `$1` and `$name`, also with braces around the number or name, stand for groups, `$$` for a dollar.",
     args: [
       arg("s", operands.string, "the string to change"),
       arg("pattern", operands.string, "the regular expression (RE2 syntax)"),
