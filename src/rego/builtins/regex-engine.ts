@@ -35,7 +35,7 @@ export function compileRegex(pattern: string): Regex {
   const machine = program.re2();
   return {
     test: (text) => program.test(text),
-    findAll: (text, limit) => machine.findAllSubmatchIndex(text, limit) as number[][],
+    findAll: (text, limit) => (machine.findAllSubmatchIndex(text, limit) as number[][] | null) ?? [],
     groupNames: names,
   };
 }
