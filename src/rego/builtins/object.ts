@@ -10,7 +10,6 @@ import {
   lookup,
   ObjectBuilder,
   type ObjectValue,
-  objectOf,
   parseInt64,
   RegoObject,
   RegoSet,

@@ -1,3 +1,8 @@
+import { uuidBuiltins } from "./uuid.ts";
+import { semverBuiltins } from "./semver.ts";
+import { unitBuiltins } from "./units.ts";
+import { encodingBuiltins } from "./encoding.ts";
+import { sprintfBuiltins } from "./sprintf.ts";
 import { aggregateBuiltins } from "./aggregates.ts";
 import { arrayBuiltins } from "./array.ts";
 import { bitBuiltins } from "./bits.ts";
@@ -23,6 +28,11 @@ import { tracingBuiltins } from "./tracing.ts";
 
 /** Builtins that run anywhere JavaScript does, browsers included. One line per category. */
 export const portableBuiltins: readonly Builtin[] = [
+  uuidBuiltins,
+  semverBuiltins,
+  unitBuiltins,
+  encodingBuiltins,
+  sprintfBuiltins,
   aggregateBuiltins,
   arrayBuiltins,
   bitBuiltins,

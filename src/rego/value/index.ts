@@ -23,6 +23,7 @@ export { JsonSyntaxError, parseJson, setOwn, toJsonText, toJsonValue } from "./j
 export {
   canonicalOf,
   compareNumbers,
+  decimalOf,
   fromBigInt,
   type NumberValue,
   numbersEqual,
