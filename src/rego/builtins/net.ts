@@ -266,6 +266,10 @@ export const netBuiltins: readonly Builtin[] = [
     nondeterministic: true,
     args: [arg("name", operands.string, "the host name")],
     result: result("addrs", types.set(types.string), "its IPv4 and IPv6 addresses"),
-    call: (context, name) => context.io(`net.lookup_ip_addr\0${name}`, { kind: "net.lookup_ip_addr", name }),
+    call: (context, name) => {
+      const address = parseIp(name);
+      if (address !== undefined) return RegoSet.of([ipText(address)]);
+      return context.io(`net.lookup_ip_addr\0${name}`, { kind: "net.lookup_ip_addr", name });
+    },
   }),
 ];
