@@ -1,5 +1,5 @@
 import type { Location } from "../../base/index.ts";
-import type { Body, Expr, RefTerm, Term, With } from "../syntax/index.ts";
+import type { Body, Expr, RefTerm, StringTerm, Term, With } from "../syntax/index.ts";
 import { canonicalText, type Value } from "../value/index.ts";
 import { constantOf } from "./constants.ts";
 import type { Group, Node } from "./documents.ts";
@@ -41,11 +41,20 @@ export class BodyEmitter {
   /** The evaluation frame in force: another one inside `with`. */
   #frame: Js = js`c`;
   #loops = 0;
+  /** Documents already looked up, and found, where we are: by frame and path. */
+  #found = new Map<string, Js>();
+  /** The order of iteration can be seen: in array comprehensions and in queries. */
+  #ordered: boolean;
 
   /** @param fail statement that leaves when there is no solution; @param vars values already known, by variable. */
-  constructor(scope: Scope, fail: Js, vars: ReadonlyMap<string, Js> = new Map()) {
+  constructor(
+    scope: Scope,
+    fail: Js,
+    { vars = new Map(), ordered = false }: { vars?: ReadonlyMap<string, Js>; ordered?: boolean } = {},
+  ) {
     this.#scope = scope;
     this.#fail = fail;
+    this.#ordered = ordered;
     this.#vars = new Map(vars);
   }
 
@@ -159,7 +168,7 @@ export class BodyEmitter {
         head.kind === "var" && !this.#vars.has(head.name) ? this.#scope.builtins.get(functionName(terms)) : undefined;
       if (builtin !== undefined) {
         const params = builtin.accepts.map(() => this.#scope.unit.fresh("a"));
-        const inner = new BodyEmitter(this.#scope, js`return undefined;`, this.#vars);
+        const inner = new BodyEmitter(this.#scope, js`return undefined;`, { vars: this.#vars });
         inner.#builtinCall(builtin, params, value.at, (result) => inner.line(js`return ${result};`));
         return next(js`{ kind: "function", call: (${Js.list([js`c`, ...params])}) => { ${inner.source} } }`);
       }
@@ -225,14 +234,24 @@ export class BodyEmitter {
   }
 
   /** Generates inside a block of its own that is left by `fail`; variables bound inside are forgotten. */
-  #closed(fail: Js, emit: () => void): void {
-    const saved = { vars: this.#vars, fail: this.#fail, loops: this.#loops };
+  #closed(fail: Js, emit: () => void, ordered = false): void {
+    const saved = {
+      vars: this.#vars,
+      found: this.#found,
+      fail: this.#fail,
+      loops: this.#loops,
+      ordered: this.#ordered,
+    };
     this.#vars = new Map(this.#vars);
+    this.#found = new Map(this.#found);
     this.#fail = fail;
+    this.#ordered = ordered;
     emit();
     this.#vars = saved.vars;
+    this.#found = saved.found;
     this.#fail = saved.fail;
     this.#loops = saved.loops;
+    this.#ordered = saved.ordered;
   }
 
   #every(form: Extract<Expr["form"], { kind: "every" }>, next: () => void): void {
@@ -275,7 +294,7 @@ export class BodyEmitter {
     const keys = unit.fresh("ks");
     const n = unit.fresh("n");
     const i = unit.fresh("i");
-    this.line(js`const ${keys} = rt.keysOf(${collection});`);
+    this.line(js`const ${keys} = ${this.#ordered ? js`rt.keysOf` : js`rt.anyKeysOf`}(${collection});`);
     this.failWhen(js`${keys} === undefined`);
     this.line(js`const ${n} = ${keys} === null ? ${collection}.length : ${keys}.length;`);
     this.#loop(js`let ${i} = 0; ${i} < ${n}; ${i}++`, () => {
@@ -385,11 +404,11 @@ export class BodyEmitter {
     return name;
   }
 
-  #comprehension(empty: Js, body: Body, collect: (out: Js) => void): Js {
+  #comprehension(empty: Js, body: Body, collect: (out: Js) => void, ordered = false): Js {
     const out = this.#hold(empty);
     const label = this.#scope.unit.fresh("b");
     this.line(js`${label}: {`);
-    this.#closed(js`break ${label};`, () => this.body(body, () => collect(out)));
+    this.#closed(js`break ${label};`, () => this.body(body, () => collect(out)), ordered);
     this.line(js`}`);
     return out;
   }
@@ -400,9 +419,7 @@ export class BodyEmitter {
     const head = ref.terms[0] as Term;
     if (head.kind === "var" && !this.#vars.has(head.name)) {
       if (head.name === "input") {
-        const input = this.#hold(js`${this.#frame}.input`);
-        this.failWhen(js`${input} === undefined`);
-        return this.#path(input, ref.terms, 1, next);
+        return this.#rootPath("input", ref.terms, next);
       }
       if (head.name === "data") return this.#dataRef(ref, next);
       throw new TypeError(`variable ${head.name} is not bound`);
@@ -466,7 +483,35 @@ export class BodyEmitter {
 
   /** A reference that meets no rule on its way. */
   #baseRef(terms: readonly Term[], next: Continue): void {
-    this.#path(js`${this.#frame}.data`, terms, 1, next, js`rt.stored`);
+    this.#rootPath("data", terms, next, js`rt.stored`);
+  }
+
+  /** A reference into `input` or base data. Its longest known prefix of strings is not looked up again. */
+  #rootPath(root: "input" | "data", terms: readonly Term[], next: Continue, look?: Js): void {
+    const prefix = (length: number): string =>
+      JSON.stringify([
+        this.#frame.text,
+        root,
+        ...terms.slice(1, length).map((term) => (term.kind === "string" ? term.value : "")),
+      ]);
+    let strings = 1;
+    while (terms[strings]?.kind === "string") strings++;
+    let from = strings;
+    while (from > 0 && !this.#found.has(prefix(from))) from--;
+    let value = this.#found.get(prefix(from));
+    if (value === undefined) {
+      value = this.#hold(js`${this.#frame}.${Js.ident(root)}`);
+      if (root === "input") this.failWhen(js`${value} === undefined`);
+      from = 1;
+      this.#found.set(prefix(1), value);
+    }
+    for (; from < strings; from++) {
+      const below: Js = this.#hold(js`rt.member(${value}, ${(terms[from] as StringTerm).value})`);
+      this.failWhen(js`${below} === undefined`);
+      this.#found.set(prefix(from + 1), below);
+      value = below;
+    }
+    this.#path(value, terms, strings, next, look);
   }
 
   #ruleRef(group: Group, node: Node, terms: readonly Term[], at: number, next: Continue): void {

@@ -74,7 +74,7 @@ export function generateQuery(
     (group) => unit.constant(keyed[group.id]),
   );
   const label = unit.fresh("d");
-  const emitter = new BodyEmitter(scope, js`break ${label};`);
+  const emitter = new BodyEmitter(scope, js`break ${label};`, { ordered: true });
   emitter.body(query.body, () => {
     const values = variables.map((name) => emitter.variable(name) ?? js`undefined`);
     emitter.line(js`emit([${Js.list(values)}]);`);

@@ -1,4 +1,3 @@
-import type { Location } from "../../base/index.ts";
 import { locationText } from "../../base/index.ts";
 import { type Builtin, portableBuiltins, signatureOf } from "../builtins/index.ts";
 import {
@@ -17,7 +16,7 @@ import {
   type Feature,
   type Program,
 } from "../compile/index.ts";
-import { EvalError, Evaluation, type IoAnswer, Session, Suspension, type Tracer } from "../runtime/index.ts";
+import { EvalError, Evaluation, Session, type SessionOptions, Suspension } from "../runtime/index.ts";
 import { type Module, parseModule, parseQuery, type RefTerm } from "../syntax/index.ts";
 import { canonicalText, type Value } from "../value/index.ts";
 import { allowedBuiltins, type Capabilities } from "./capabilities.ts";
@@ -47,28 +46,9 @@ export interface CompileOptions {
   readonly schemas?: ReadonlyMap<string, Value>;
 }
 
-export interface EvaluateOptions {
+/** What one evaluation is given. With a `tracer` the query runs in its traced build. */
+export interface EvaluateOptions extends SessionOptions {
   readonly input?: Value;
-  /** What `time.now_ns()` says. Default: now. */
-  readonly nowNs?: bigint;
-  /** Wall-clock end of the evaluation, milliseconds since the epoch. Default: none. */
-  readonly deadlineMs?: number;
-  /** Default 50,000,000. */
-  readonly maxSteps?: number;
-  readonly strictBuiltinErrors?: boolean;
-  readonly print?: (line: string, at: Location | undefined) => void;
-  readonly note?: (message: string) => void;
-  readonly runtime?: Value;
-  readonly env?: Readonly<Record<string, string | undefined>>;
-  readonly random?: (bytes: Uint8Array) => void;
-  /** Answers to suspensions so far, by their key. */
-  readonly answers?: ReadonlyMap<string, IoAnswer>;
-  /** Results that must not change within one decision, even over suspensions. */
-  readonly memo?: Map<string, Value>;
-  /** Collects results of nondeterministic builtins. */
-  readonly nondeterministic?: Map<string, (readonly [readonly Value[], Value])[]>;
-  /** Receives evaluation events; the query runs in its traced build. */
-  readonly tracer?: Tracer;
   /** Receives the builtin errors that made calls undefined. */
   readonly onBuiltinErrors?: (errors: readonly EvalError[]) => void;
 }
@@ -99,8 +79,6 @@ export interface QueryOptions {
   readonly package?: string;
   readonly strict?: boolean;
 }
-
-const DEFAULT_MAX_STEPS = 50_000_000;
 
 /**
  * Compiles modules to JavaScript.
@@ -314,13 +292,13 @@ class PreparedQuery implements Query {
       this.#traced ??= this.#generate(true);
       run = this.#traced;
     }
-    const session = sessionOf(options);
+    const session = new Session(options);
     try {
       run(new Evaluation(session, options.input, this.#data), emit);
     } catch (error) {
       throw asEvalError(error);
     }
-    if (session.builtinErrors.length > 0) options.onBuiltinErrors?.(session.builtinErrors);
+    if (session.builtinErrors !== undefined) options.onBuiltinErrors?.(session.builtinErrors);
   }
 
   #solution(values: readonly Value[]): Solution {
@@ -340,24 +318,6 @@ class PreparedQuery implements Query {
       })),
     };
   }
-}
-
-function sessionOf(options: EvaluateOptions): Session {
-  return new Session({
-    nowNs: options.nowNs ?? BigInt(Date.now()) * 1_000_000n,
-    deadlineMs: options.deadlineMs ?? Number.POSITIVE_INFINITY,
-    maxSteps: options.maxSteps ?? DEFAULT_MAX_STEPS,
-    strictBuiltinErrors: options.strictBuiltinErrors ?? false,
-    random: options.random ?? ((bytes) => void globalThis.crypto.getRandomValues(bytes)),
-    runtime: options.runtime ?? {},
-    env: options.env ?? {},
-    answers: options.answers ?? new Map(),
-    memo: options.memo ?? new Map(),
-    print: options.print,
-    note: options.note,
-    nondeterministic: options.nondeterministic,
-    tracer: options.tracer,
-  });
 }
 
 /** What leaves the engine is an EvalError or a Suspension; anything else is a fault of ours, or the stack's end. */

@@ -35,6 +35,7 @@ export const abi = {
   stored,
   member,
   keysOf,
+  anyKeysOf,
   at: memberAt,
   isArrayOf,
   isObjectOf,
@@ -94,6 +95,14 @@ function keysOf(value: Value): readonly Value[] | null | undefined {
   return undefined;
 }
 
+/** `keysOf` where nobody can see the order. */
+function anyKeysOf(value: Value): readonly Value[] | null | undefined {
+  if (isArray(value)) return null;
+  if (value instanceof RegoSet) return [...value.values()];
+  if (value instanceof RegoObject) return [...value.keys()];
+  return typeof value === "object" && isObject(value) ? Object.keys(value) : undefined;
+}
+
 /** The member at a key that `keysOf` gave. */
 function memberAt(value: Value, key: Value): Value {
   return value instanceof RegoSet ? key : (lookup(value, key) as Value);
@@ -151,7 +160,8 @@ function failed(evaluation: Evaluation, error: unknown, name: string, at: Locati
   }
   const evalError = new EvalError(error.code, `${name}: ${error.message}`, at, { cause: error });
   const { session } = evaluation;
-  if (session.options.strictBuiltinErrors) throw evalError;
+  if (session.options.strictBuiltinErrors === true) throw evalError;
+  session.builtinErrors ??= [];
   if (session.builtinErrors.length < MAX_BUILTIN_ERRORS) session.builtinErrors.push(evalError);
   return undefined;
 }

@@ -1,5 +1,5 @@
 import type { Location } from "../../base/index.ts";
-import { type JsonObject, parseNumber, type Value } from "../value/index.ts";
+import type { JsonObject, Value } from "../value/index.ts";
 import type { BuiltinContext, IoAnswer, IoRequest } from "./context.ts";
 import { Suspension } from "./context.ts";
 import { BuiltinError, EvalError } from "./errors.ts";
@@ -18,24 +18,30 @@ export type Mock =
 /** How often the loops of generated code look at the clock, in steps. */
 const STEPS_BETWEEN_CLOCK_READS = 20_000;
 
+/** What an evaluation may be given; every part has a default. */
 export interface SessionOptions {
-  readonly nowNs: bigint;
-  /** Wall-clock time (milliseconds since the epoch) after which evaluation is cancelled. */
-  readonly deadlineMs: number;
-  /** Steps (loop turns and charges of builtins) after which evaluation is cancelled. */
-  readonly maxSteps: number;
-  readonly strictBuiltinErrors: boolean;
-  readonly random: (bytes: Uint8Array) => void;
-  readonly runtime: Value;
-  readonly env: Readonly<Record<string, string | undefined>>;
-  readonly answers: ReadonlyMap<string, IoAnswer>;
-  readonly memo: Map<string, Value>;
-  readonly print: ((line: string, at: Location | undefined) => void) | undefined;
-  readonly note: ((message: string) => void) | undefined;
-  /** Results of nondeterministic builtins, by name, for decision logs; undefined when nobody asks. */
-  readonly nondeterministic: Map<string, (readonly [readonly Value[], Value])[]> | undefined;
+  /** What `time.now_ns()` says. Default: now. */
+  readonly nowNs?: bigint;
+  /** Wall-clock time (milliseconds since the epoch) after which evaluation is cancelled. Default: none. */
+  readonly deadlineMs?: number;
+  /** Steps (loop turns, calls and charges of builtins) after which evaluation is cancelled. Default 50,000,000. */
+  readonly maxSteps?: number;
+  /** Builtin errors end the evaluation instead of making calls undefined. */
+  readonly strictBuiltinErrors?: boolean;
+  readonly random?: (bytes: Uint8Array) => void;
+  /** What `opa.runtime()` shows. */
+  readonly runtime?: Value;
+  readonly env?: Readonly<Record<string, string | undefined>>;
+  /** Answers to suspensions so far, by their key. */
+  readonly answers?: ReadonlyMap<string, IoAnswer>;
+  /** Results that must not change within one decision, even over suspensions. */
+  readonly memo?: Map<string, Value>;
+  readonly print?: (line: string, at: Location | undefined) => void;
+  readonly note?: (message: string) => void;
+  /** Collects results of nondeterministic builtins, by name, for decision logs. */
+  readonly nondeterministic?: Map<string, (readonly [readonly Value[], Value])[]>;
   /** Receives what the traced build reports. */
-  readonly tracer: Tracer | undefined;
+  readonly tracer?: Tracer;
 }
 
 /** What the traced build of a program reports while it runs. */
@@ -44,31 +50,54 @@ export interface Tracer {
   event(kind: "enter" | "eval" | "exit" | "fail", at: Location, locals: () => ReadonlyMap<string, Value>): void;
 }
 
+const DEFAULT_MAX_STEPS = 50_000_000;
+const NO_ENVIRONMENT: Readonly<Record<string, string | undefined>> = Object.freeze({});
+
 /** The part of an evaluation that all its `with` frames share. */
 export class Session {
   /** Steps left until the next look at clock and budget. Counted down inline by generated code. */
-  steps = STEPS_BETWEEN_CLOCK_READS;
+  steps: number;
   readonly options: SessionOptions;
   /** Builtin errors that made calls undefined, at most a few. */
-  readonly builtinErrors: EvalError[] = [];
+  builtinErrors: EvalError[] | undefined;
   /** Where the builtin being called stands; set before builtins that print. */
   location: Location | undefined;
+  readonly #maxSteps: number;
   #spent = 0;
+  #granted: number;
+  #nowNs: bigint | undefined;
+  #memo: Map<string, Value> | undefined;
 
   constructor(options: SessionOptions) {
     this.options = options;
-    this.steps = Math.min(STEPS_BETWEEN_CLOCK_READS, options.maxSteps);
+    this.#maxSteps = options.maxSteps ?? DEFAULT_MAX_STEPS;
+    this.#granted = Math.min(STEPS_BETWEEN_CLOCK_READS, this.#maxSteps);
+    this.steps = this.#granted;
+    this.#nowNs = options.nowNs;
+    this.#memo = options.memo;
+  }
+
+  get nowNs(): bigint {
+    this.#nowNs ??= BigInt(Date.now()) * 1_000_000n;
+    return this.#nowNs;
+  }
+
+  get memo(): Map<string, Value> {
+    this.#memo ??= new Map();
+    return this.#memo;
   }
 
   /** Called when `steps` has run out. @throws {EvalError} eval_cancel_error past budget or deadline. */
   tick(): void {
-    this.#spent += STEPS_BETWEEN_CLOCK_READS - Math.max(this.steps, 0);
-    if (this.steps < 0) this.#spent += -this.steps;
-    if (this.#spent > this.options.maxSteps)
-      throw new EvalError("eval_cancel_error", `evaluation exceeded its budget of ${this.options.maxSteps} steps`);
-    if (Date.now() >= this.options.deadlineMs)
+    this.#spent += this.#granted - this.steps;
+    if (this.#spent > this.#maxSteps) {
+      throw new EvalError("eval_cancel_error", `evaluation exceeded its budget of ${this.#maxSteps} steps`);
+    }
+    if (this.options.deadlineMs !== undefined && Date.now() >= this.options.deadlineMs) {
       throw new EvalError("eval_cancel_error", "caller cancelled query execution");
-    this.steps = STEPS_BETWEEN_CLOCK_READS;
+    }
+    this.#granted = Math.min(STEPS_BETWEEN_CLOCK_READS, this.#maxSteps - this.#spent);
+    this.steps = this.#granted;
   }
 }
 
@@ -113,19 +142,19 @@ export class Evaluation implements BuiltinContext {
   }
 
   get nowNs(): bigint {
-    return this.session.options.nowNs;
+    return this.session.nowNs;
   }
   get random(): (bytes: Uint8Array) => void {
-    return this.session.options.random;
+    return this.session.options.random ?? fillRandom;
   }
   get memo(): Map<string, Value> {
-    return this.session.options.memo;
+    return this.session.memo;
   }
   get runtime(): Value {
-    return this.session.options.runtime;
+    return this.session.options.runtime ?? EMPTY_DATA;
   }
   get env(): Readonly<Record<string, string | undefined>> {
-    return this.session.options.env;
+    return this.session.options.env ?? NO_ENVIRONMENT;
   }
 
   spend(steps: number): void {
@@ -134,7 +163,7 @@ export class Evaluation implements BuiltinContext {
   }
 
   io(key: string, request: IoRequest): Value {
-    const answer = this.session.options.answers.get(key);
+    const answer = this.session.options.answers?.get(key);
     if (answer === undefined) throw new Suspension(key, request);
     if ("error" in answer) throw new BuiltinError(answer.error);
     return answer.value;
@@ -152,11 +181,10 @@ export class Evaluation implements BuiltinContext {
   unmocked(): Evaluation {
     return new Evaluation(this.session, this.input, this.data, this.hidden, null);
   }
-
-  /** The time of the query as the number `time.now_ns()` returns. */
-  get nowNumber(): Value {
-    return parseNumber(this.nowNs.toString());
-  }
 }
 
-export const EMPTY_DATA: JsonObject = Object.freeze({});
+function fillRandom(bytes: Uint8Array): void {
+  globalThis.crypto.getRandomValues(bytes);
+}
+
+const EMPTY_DATA: JsonObject = Object.freeze({});
