@@ -86,6 +86,10 @@ export interface QueryOptions {
  * @throws {CompileError} with everything that is wrong with them.
  */
 export function compile(options: CompileOptions): Policy {
+  return bounded(() => compileUnbounded(options));
+}
+
+function compileUnbounded(options: CompileOptions): Policy {
   const modules = readModules(options);
   const builtins = allowedBuiltins(options.builtins ?? portableBuiltins, options.capabilities);
   const signatures = new Map(builtins.map((builtin) => [builtin.name, signatureOf(builtin)] as const));
@@ -275,6 +279,10 @@ class PreparedQuery implements Query {
   }
 
   #generate(traced: boolean): GeneratedQuery {
+    return bounded(() => this.#generateUnbounded(traced));
+  }
+
+  #generateUnbounded(traced: boolean): GeneratedQuery {
     const { withTargets } = this.#query;
     const program = this.#policy.build(
       { data: withTargets.data, functions: new Set([...withTargets.builtins, ...withTargets.functions]) },
@@ -317,6 +325,18 @@ class PreparedQuery implements Query {
         location: { row: at.row, col: at.col },
       })),
     };
+  }
+}
+
+/** Compiling nests as deeply as policies do: where the stack ends, that is a finding about the policy. @throws {CompileError} */
+function bounded<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw new CompileError([
+      { code: "rego_compile_error", message: "policy is nested too deeply or a rule body is too long", at: undefined },
+    ]);
   }
 }
 

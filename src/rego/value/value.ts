@@ -128,7 +128,7 @@ export function compareStrings(a: string, b: string): number {
 /** A Rego object with any values as keys. Built with `set` by its maker, then never changed. */
 export class RegoObject {
   readonly #scalars = new Map<ScalarKey, Value>();
-  #composites: Map<string, readonly [Value, Value]> | undefined;
+  #composites: Composites | undefined;
   #sorted: readonly Value[] | undefined;
 
   /** A copy of `object`, to add to. */
@@ -146,13 +146,13 @@ export class RegoObject {
   }
 
   get size(): number {
-    return this.#scalars.size + (this.#composites?.size ?? 0);
+    return this.#scalars.size + (this.#composites?.entries.length ?? 0);
   }
 
   get(key: Value): Value | undefined {
     const scalar = scalarKey(key);
     if (scalar !== undefined) return this.#scalars.get(scalar);
-    return this.#composites?.get(canonicalText(key))?.[1];
+    return this.#composites?.find(key)?.value;
   }
 
   has(key: Value): boolean {
@@ -165,8 +165,10 @@ export class RegoObject {
     const scalar = scalarKey(key);
     if (scalar !== undefined) this.#scalars.set(scalar, value);
     else {
-      this.#composites ??= new Map();
-      this.#composites.set(canonicalText(key), [key, value]);
+      this.#composites ??= new Composites();
+      const entry = this.#composites.find(key);
+      if (entry === undefined) this.#composites.insert({ key, value });
+      else entry.value = value;
     }
   }
 
@@ -179,20 +181,20 @@ export class RegoObject {
   /** Keys in no particular order. */
   *keys(): Generator<Value> {
     yield* this.#scalars.keys();
-    if (this.#composites !== undefined) for (const [key] of this.#composites.values()) yield key;
+    if (this.#composites !== undefined) for (const { key } of this.#composites.entries) yield key;
   }
 
   /** Entries in no particular order. */
   *entries(): Generator<readonly [Value, Value]> {
     yield* this.#scalars.entries();
-    if (this.#composites !== undefined) yield* this.#composites.values();
+    if (this.#composites !== undefined) for (const { key, value } of this.#composites.entries) yield [key, value];
   }
 }
 
 /** A Rego set. Built with `add` by its maker, then never changed. */
 export class RegoSet {
   readonly #scalars = new Map<ScalarKey, Value>();
-  #composites: Map<string, Value> | undefined;
+  #composites: Composites | undefined;
   #sorted: readonly Value[] | undefined;
 
   static of(members: Iterable<Value>): RegoSet {
@@ -202,14 +204,14 @@ export class RegoSet {
   }
 
   get size(): number {
-    return this.#scalars.size + (this.#composites?.size ?? 0);
+    return this.#scalars.size + (this.#composites?.entries.length ?? 0);
   }
 
   /** The member equal to `value` as the set holds it (`1` for `1.0`), or undefined. */
   get(value: Value): Value | undefined {
     const scalar = scalarKey(value);
     if (scalar !== undefined) return this.#scalars.get(scalar);
-    return this.#composites?.get(canonicalText(value));
+    return this.#composites?.find(value)?.key;
   }
 
   has(value: Value): boolean {
@@ -226,10 +228,9 @@ export class RegoSet {
       }
       return;
     }
-    this.#composites ??= new Map();
-    const key = canonicalText(value);
-    if (!this.#composites.has(key)) {
-      this.#composites.set(key, value);
+    this.#composites ??= new Composites();
+    if (this.#composites.find(value) === undefined) {
+      this.#composites.insert({ key: value, value });
       this.#sorted = undefined;
     }
   }
@@ -243,8 +244,96 @@ export class RegoSet {
   /** Members in no particular order. */
   *values(): Generator<Value> {
     yield* this.#scalars.values();
-    if (this.#composites !== undefined) yield* this.#composites.values();
+    if (this.#composites !== undefined) for (const { key } of this.#composites.entries) yield key;
   }
+}
+
+interface CompositeEntry {
+  readonly key: Value;
+  value: Value;
+}
+
+/** Entries one bucket of cheap hashes may hold before equality is decided by canonical text. */
+const MAX_BUCKET = 16;
+
+/**
+ * Arrays, objects and sets as keys. A cheap hash that looks at a few members finds the bucket; where somebody's data
+ * defeats it, canonical text takes over, so that look-ups never become a search.
+ */
+class Composites {
+  readonly entries: CompositeEntry[] = [];
+  readonly #buckets = new Map<number, CompositeEntry[]>();
+  #texts: Map<string, CompositeEntry> | undefined;
+
+  find(key: Value): CompositeEntry | undefined {
+    if (this.#texts !== undefined) return this.#texts.get(canonicalText(key));
+    return this.#buckets.get(cheapHash(key, 0))?.find((entry) => valuesEqual(entry.key, key));
+  }
+
+  /** The key must not be there yet. */
+  insert(entry: CompositeEntry): void {
+    this.entries.push(entry);
+    if (this.#texts !== undefined) {
+      this.#texts.set(canonicalText(entry.key), entry);
+      return;
+    }
+    const hash = cheapHash(entry.key, 0);
+    const bucket = this.#buckets.get(hash);
+    if (bucket === undefined) this.#buckets.set(hash, [entry]);
+    else if (bucket.push(entry) > MAX_BUCKET)
+      this.#texts = new Map(this.entries.map((each) => [canonicalText(each.key), each]));
+  }
+}
+
+/** Equal values have equal hashes. Looks two levels deep and at no more than eight members of each. */
+function cheapHash(value: Value, depth: number): number {
+  switch (typeof value) {
+    case "string": {
+      const { length } = value;
+      if (length === 0) return 17;
+      return (
+        (Math.imul(length, 0x9e3779b1) ^
+          (value.charCodeAt(0) << 16) ^
+          (value.charCodeAt(length >> 1) << 8) ^
+          value.charCodeAt(length - 1)) |
+        0
+      );
+    }
+    case "number":
+      return Math.imul(value | 0, 0x85ebca6b) ^ 3;
+    case "bigint":
+      return Number(BigInt.asIntN(32, value)) ^ 5;
+    case "boolean":
+      return value ? 7 : 11;
+    default:
+      break;
+  }
+  if (value === null) return 13;
+  if (value instanceof RegoNumber) {
+    const { canonical } = value;
+    return typeof canonical === "string" ? canonical.length : cheapHash(canonical, depth);
+  }
+  if (Array.isArray(value)) {
+    let hash = value.length + 0x100;
+    if (depth < 3)
+      for (let i = 0; i < value.length && i < 12; i++)
+        hash = (Math.imul(hash, 31) + cheapHash(value[i], depth + 1)) | 0;
+    return hash;
+  }
+  const size = sizeOf(value as ObjectValue | RegoSet);
+  let hash = Math.imul(size, 0x1f351f35) ^ (value instanceof RegoSet ? 0x51 : 0x0b);
+  if (depth >= 2 || size > 8) return hash;
+  // Members come in no order, so their hashes are added.
+  if (value instanceof RegoSet) for (const member of value.values()) hash = (hash + cheapHash(member, depth + 1)) | 0;
+  else if (value instanceof RegoObject)
+    for (const [key, member] of value.entries())
+      hash = (hash + (cheapHash(key, depth + 1) ^ Math.imul(cheapHash(member, depth + 1), 31))) | 0;
+  else {
+    const object = value as JsonObject;
+    for (const key of Object.keys(object))
+      hash = (hash + (cheapHash(key, depth + 1) ^ Math.imul(cheapHash(object[key] as Value, depth + 1), 31))) | 0;
+  }
+  return hash;
 }
 
 /** What a Map can hold a scalar under, so that equal Rego values share one key. */
