@@ -53,7 +53,7 @@ export class Recorder implements Tracer {
     if (kind === "enter") this.#depth++;
     this.#record(kind, at, "");
     this.#measure(kind, at);
-    if (kind === "eval" || kind === "exit") this.#covered.set(keyOf(at), at);
+    if ((kind === "eval" || kind === "exit") && at.source.name !== "") this.#covered.set(placeKey(at), at);
   }
 
   note(message: string): void {
@@ -68,7 +68,7 @@ export class Recorder implements Tracer {
   #measure(kind: Kind, at: Location): void {
     const now = performance.now();
     if (this.#current !== undefined) this.#current.timing.nanoseconds += Math.round((now - this.#current.since) * 1e6);
-    const key = keyOf(at);
+    const key = placeKey(at);
     let timing = this.#timings.get(key);
     if (timing === undefined) {
       timing = { at, nanoseconds: 0, evals: 0, exits: 0 };
@@ -166,7 +166,8 @@ function compareEntries(a: ProfileEntry, b: ProfileEntry, order: readonly string
   return 0;
 }
 
-function keyOf(at: Location): string {
+/** Tells places apart. */
+export function placeKey(at: Location): string {
   return `${at.source.name}\n${at.offset}\n${at.end}`;
 }
 
@@ -179,85 +180,125 @@ interface Range {
   readonly end: { readonly row: number; readonly col: number };
 }
 
-/** First and last character of a span. */
+/** First character of a span, and the place just past it. */
 function rangeOf(at: Location): Range {
-  const text = at.source.text.slice(at.offset, at.end);
-  const lines = text.split("\n");
-  const last = lines.at(-1) ?? "";
-  const col = lines.length === 1 ? at.col + [...last].length - 1 : [...last].length;
-  return { start: { row: at.row, col: at.col }, end: { row: at.row + lines.length - 1, col: Math.max(1, col) } };
-}
-
-/** Which heads and expressions of the modules were evaluated, as `opa eval --coverage` reports it. */
-export function coverageReport(modules: readonly Module[], covered: ReadonlyMap<string, Location>): Document {
-  const files: Record<string, { covered: Range[]; not_covered: Range[] }> = {};
-  for (const module of modules) {
-    const file = { covered: new Map<string, Range>(), notCovered: new Map<string, Range>() };
-    for (const at of placesOf(module))
-      (covered.has(keyOf(at)) ? file.covered : file.notCovered).set(keyOf(at), rangeOf(at));
-    files[module.file] = { covered: inOrder(file.covered.values()), not_covered: inOrder(file.notCovered.values()) };
-  }
-  let coveredLines = 0;
-  let allLines = 0;
-  const reports = Object.keys(files)
-    .sort()
-    .map((name) => {
-      const { covered: hit, not_covered: missed } = files[name] as { covered: Range[]; not_covered: Range[] };
-      const hitLines = linesOf(hit);
-      const missedLines = [...linesOf(missed)].filter((row) => !hitLines.has(row)).length;
-      coveredLines += hitLines.size;
-      allLines += hitLines.size + missedLines;
-      return [
-        name,
-        {
-          covered: hit.length > 0 ? (hit as unknown as Document) : undefined,
-          not_covered: missed.length > 0 ? (missed as unknown as Document) : undefined,
-          covered_lines: hitLines.size > 0 ? hitLines.size : undefined,
-          not_covered_lines: missedLines > 0 ? missedLines : undefined,
-          coverage: percentage(hitLines.size, hitLines.size + missedLines),
-        },
-      ] as const;
-    });
+  const lines = at.source.text.slice(at.offset, at.end).split("\n");
+  const last = [...(lines.at(-1) ?? "")].length;
   return {
-    files: Object.fromEntries(reports),
-    covered_lines: coveredLines,
-    not_covered_lines: allLines - coveredLines,
-    coverage: percentage(coveredLines, allLines),
+    start: { row: at.row, col: at.col },
+    end: { row: at.row + lines.length - 1, col: lines.length === 1 ? at.col + last : last + 1 },
   };
 }
 
-/** Percent, to two places. */
-function percentage(part: number, all: number): number {
-  return all === 0 ? 0 : Math.round((part / all) * 10_000) / 100;
+/**
+ * Which heads and expressions of the modules were evaluated, as `opa eval --coverage` reports it.
+ *
+ * @param evaluated places of expressions that were reached, and of rules that were true, by `placeKey`.
+ */
+export function coverageReport(modules: readonly Module[], evaluated: ReadonlyMap<string, Location>): Document {
+  const heads = headsOf(modules);
+  const covered = new Map<string, Map<string, Range>>();
+  for (const [key, at] of evaluated) {
+    const range = rangeOf(heads.get(key) ?? at);
+    const file = covered.get(at.source.name) ?? new Map<string, Range>();
+    covered.set(at.source.name, file.set(JSON.stringify(range), range));
+  }
+  const files = modules
+    .map((module) => fileReport(module, inOrder(covered.get(module.file)?.values() ?? [])))
+    .sort((a, b) => (a.name < b.name ? -1 : 1));
+  const coveredLines = files.reduce((sum, file) => sum + file.coveredLines, 0);
+  const missedLines = files.reduce((sum, file) => sum + file.missedLines, 0);
+  return {
+    files: Object.fromEntries(files.map(({ name, document }) => [name, document])),
+    covered_lines: coveredLines,
+    not_covered_lines: missedLines,
+    coverage: percentage(coveredLines, coveredLines + missedLines),
+  };
 }
 
-function linesOf(ranges: readonly Range[]): Set<number> {
+interface FileReport {
+  readonly name: string;
+  readonly coveredLines: number;
+  readonly missedLines: number;
+  readonly document: Document;
+}
+
+function fileReport(module: Module, covered: readonly Range[]): FileReport {
+  const missed = new Map<string, Range>();
+  for (const at of placesOf(module)) {
+    const range = rangeOf(at);
+    if (!covered.some((candidate) => encloses(candidate, range))) missed.set(JSON.stringify(range), range);
+  }
+  const notCovered = inOrder(missed.values());
+  const coveredLines = linesOf(covered).size;
+  const missedLines = linesOf(notCovered).size;
+  return {
+    name: module.file,
+    coveredLines,
+    missedLines,
+    document: {
+      covered: covered.length > 0 ? (covered as unknown as Document) : undefined,
+      not_covered: notCovered.length > 0 ? (notCovered as unknown as Document) : undefined,
+      covered_lines: coveredLines > 0 ? coveredLines : undefined,
+      not_covered_lines: missedLines > 0 ? missedLines : undefined,
+      coverage: coveredLines > 0 ? percentage(coveredLines, coveredLines + missedLines) : undefined,
+    },
+  };
+}
+
+function percentage(part: number, all: number): number {
+  return all === 0 ? 0 : (100 * part) / all;
+}
+
+function linesOf(ranges: readonly Range[]): ReadonlySet<number> {
   const rows = new Set<number>();
   for (const { start, end } of ranges) for (let row = start.row; row <= end.row; row++) rows.add(row);
   return rows;
 }
 
-function inOrder(ranges: Iterable<Range>): Range[] {
-  return [...ranges].sort(
-    (a, b) => a.start.row - b.start.row || a.start.col - b.start.col || a.end.row - b.end.row || a.end.col - b.end.col,
-  );
+function comparePlaces(a: Range["start"], b: Range["start"]): number {
+  return a.row === b.row ? a.col - b.col : a.row - b.row;
+}
+
+function encloses(outer: Range, inner: Range): boolean {
+  return comparePlaces(outer.start, inner.start) <= 0 && comparePlaces(inner.end, outer.end) <= 0;
+}
+
+function inOrder(ranges: Iterable<Range>): readonly Range[] {
+  return [...ranges].sort((a, b) => {
+    const byStart = comparePlaces(a.start, b.start);
+    return byStart === 0 ? comparePlaces(a.end, b.end) : byStart;
+  });
+}
+
+/** What the engine reports of a rule is its whole place; what is shown is the place of its head. */
+function headsOf(modules: readonly Module[]): ReadonlyMap<string, Location> {
+  const heads = new Map<string, Location>();
+  for (const { rules } of modules) {
+    for (const rule of rules) for (const branch of branchesOf(rule)) heads.set(placeKey(branch.at), branch.head.at);
+  }
+  return heads;
+}
+
+function* branchesOf(rule: Rule): Generator<Rule> {
+  for (let branch: Rule | undefined = rule; branch !== undefined; branch = branch.else) yield branch;
 }
 
 /** Heads of rules and expressions, also those of closures; declarations evaluate nothing. */
-function* placesOf(module: Module): Generator<Location> {
-  const found: Location[] = [];
+function placesOf(module: Module): readonly Location[] {
+  const places: Location[] = [];
   const visitor = {
     expr: (expr: Expr) => {
-      if (expr.form.kind !== "some" && !expr.generated) found.push(expr.at);
+      if (expr.form.kind !== "some" && !expr.generated) places.push(expr.at);
       return true;
     },
   };
   for (const rule of module.rules) {
-    for (let branch: Rule | undefined = rule; branch !== undefined; branch = branch.else) {
-      found.push(branch.head.at);
+    for (const branch of branchesOf(rule)) {
+      places.push(branch.head.at);
       if (branch.head.value !== undefined) visit(branch.head.value, visitor);
-      if (!branch.generatedBody) visit(branch.body, visitor);
+      if (!branch.generatedBody && !branch.default) visit(branch.body, visitor);
     }
   }
-  yield* found;
+  return places;
 }

@@ -22,6 +22,8 @@ export function schemaType(schema: Value): Type {
   return new SchemaReader(schema).read();
 }
 
+const MAX_DEPTH = 200;
+
 interface SubSchema {
   readonly ref: string | undefined;
   readonly types: readonly string[];
@@ -38,6 +40,8 @@ class SchemaReader {
   /** References read so far; those being read are knots to tie later. */
   readonly #known = new Map<string, { type: Type | undefined; knot: RecursiveType | undefined; open: boolean }>();
 
+  #depth = 0;
+
   constructor(root: Value) {
     this.#root = root;
   }
@@ -47,6 +51,15 @@ class SchemaReader {
   }
 
   #typeOf(schema: SubSchema): Type {
+    // `allOf` that refers to itself has no end.
+    if (this.#depth >= MAX_DEPTH) throw new SchemaError("unable to compile the schema: nested too deeply");
+    this.#depth++;
+    const type = this.#typeOfParts(schema);
+    this.#depth--;
+    return type;
+  }
+
+  #typeOfParts(schema: SubSchema): Type {
     if (schema.ref !== undefined) return this.#referencedType(schema.ref);
     if (schema.anyOf !== undefined) return this.#anyOfType(schema, schema.anyOf);
     if (schema.allOf !== undefined) return this.#allOfType(schema, schema.allOf);

@@ -1,0 +1,127 @@
+import { ConfigError, type Config, loadConfig } from "../config/index.ts";
+import { LoadError } from "../policy/index.ts";
+import { CompileError, explainDiagnostic } from "../rego/engine/index.ts";
+import { AddressError, type Addresses, CardeaServer } from "../server/index.ts";
+import { createLogger, FileDescriptorWriter, type Logger } from "../telemetry/index.ts";
+import type { Terminal } from "./terminal.ts";
+import { OPA_VERSION } from "./version.ts";
+
+/** What `run` and `start` have settled before anything is opened. */
+export interface ServeSettings {
+  readonly paths: readonly string[];
+  readonly isServer: boolean;
+  readonly addrs: readonly string[];
+  readonly diagnosticAddrs: readonly string[];
+  readonly unixSocketMode: number;
+  readonly configFile: string | undefined;
+  readonly set: readonly string[];
+  readonly setFile: readonly string[];
+  readonly isBundle: boolean;
+  readonly ignore: readonly string[];
+  readonly isWatching: boolean;
+  readonly logLevel: "debug" | "info" | "error";
+  readonly logFormat: "text" | "json" | "json-pretty";
+  readonly regoVersion: "v0" | "v1";
+  readonly graceSeconds: number;
+  readonly waitSeconds: number;
+  readonly readyTimeoutSeconds: number;
+  readonly maxErrors: number;
+  readonly authentication: "token" | "tls" | "off";
+  readonly authorization: "basic" | "off";
+  readonly tls: {
+    readonly certFile: string | undefined;
+    readonly keyFile: string | undefined;
+    readonly caFile: string | undefined;
+    readonly minVersion: "1.0" | "1.1" | "1.2" | "1.3";
+    readonly cipherSuites: readonly string[];
+  };
+  readonly verification: {
+    readonly key: string | undefined;
+    readonly keyId: string;
+    readonly algorithm: string;
+    readonly scope: string;
+    readonly exclude: readonly string[];
+    readonly isSkipped: boolean;
+  };
+}
+
+/**
+ * Serves until the process is told to stop.
+ *
+ * @param onStart  Called once everything listens.
+ * @returns the exit code: 0 after an orderly stop, 1 when there is nothing to serve.
+ */
+export async function serve(
+  settings: ServeSettings,
+  terminal: Terminal,
+  onStart?: (addresses: Addresses) => void,
+): Promise<number> {
+  const writer = new FileDescriptorWriter(2);
+  const logger = createLogger({ level: settings.logLevel, format: settings.logFormat, writer });
+  let server: CardeaServer;
+  try {
+    const config = await readConfig(settings, terminal, logger);
+    if (!settings.isServer) logger.warning("There is no interactive shell: serving as with --server.");
+    server = await CardeaServer.create({
+      config,
+      paths: settings.paths,
+      loading: { ignore: settings.ignore, bundle: settings.isBundle },
+      regoVersion: settings.regoVersion,
+      addrs: settings.addrs,
+      diagnosticAddrs: settings.diagnosticAddrs,
+      unixSocketMode: settings.unixSocketMode,
+      shutdownGraceMs: settings.graceSeconds * 1000,
+      logger,
+      writer,
+      env: terminal.env,
+      version: OPA_VERSION,
+    });
+    const stopped = stopSignal(settings.waitSeconds * 1000);
+    const addresses = await server.start();
+    onStart?.(addresses);
+    await stopped;
+  } catch (cause) {
+    writer.flushSync();
+    terminal.err(startFailure(cause, settings.maxErrors));
+    return 1;
+  }
+  await server.stop();
+  return 0;
+}
+
+async function readConfig(settings: ServeSettings, terminal: Terminal, logger: Logger): Promise<Config> {
+  const { configFile, set, setFile } = settings;
+  return loadConfig(
+    { ...(configFile !== undefined && { file: configFile }), set, setFile, env: terminal.env },
+    (message) => logger.warning(`config: ${message}`),
+  );
+}
+
+/** Resolves on SIGTERM or SIGINT, after the wait period; a second signal changes nothing. */
+function stopSignal(waitMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    const stop = (): void => {
+      setTimeout(resolve, waitMs);
+    };
+    process.once("SIGTERM", stop);
+    process.once("SIGINT", stop);
+    process.on("SIGTERM", () => undefined);
+    process.on("SIGINT", () => undefined);
+    process.on("SIGPIPE", () => undefined);
+  });
+}
+
+/** What kept the server from starting, for people. Faults of this program are thrown on. */
+function startFailure(cause: unknown, maxErrors: number): string {
+  if (cause instanceof CompileError) {
+    const { diagnostics } = cause;
+    const shown = diagnostics.slice(0, maxErrors).map(explainDiagnostic);
+    if (diagnostics.length > maxErrors) shown.push(`… and ${diagnostics.length - maxErrors} more`);
+    return `error: the policies do not compile\n\n${shown.join("\n\n")}\n`;
+  }
+  if (cause instanceof ConfigError) return `error: config error: ${cause.message}\n`;
+  if (cause instanceof LoadError) return `error: load error: ${cause.message}\n`;
+  if (cause instanceof AddressError) return `error: ${cause.message}\n`;
+  if (cause instanceof Error && "syscall" in cause) return `error: ${cause.message}\n`;
+  throw cause;
+}
