@@ -9,3 +9,5 @@ export {
   rfc3339Seconds,
   SILENT_LOGGER,
 } from "./logger.ts";
+export { METRICS, Metrics } from "./metrics.ts";
+export { type PluginState, PluginStates, type PluginStatus } from "./plugin-states.ts";

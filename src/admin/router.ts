@@ -1,0 +1,149 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { TLSSocket } from "node:tls";
+import type { Logger, Metrics } from "../telemetry/index.ts";
+import { ApiError } from "./api-error.ts";
+import { type ApiReply, type ApiRequest, BODY_LIMITS, readBody, sendReply } from "./http.ts";
+
+export interface Route {
+  readonly method: string;
+  /** Segments that must come first; what follows is the route's own. */
+  readonly prefix: string;
+  /** Whether anything may follow the prefix. */
+  readonly isTree: boolean;
+  handle(request: ApiRequest, rest: readonly string[]): Promise<ApiReply> | ApiReply;
+}
+
+export interface RouterOptions {
+  readonly routes: readonly Route[];
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  /** Throws an ApiError for requests that may not pass. */
+  readonly authorize: (request: ApiRequest) => Promise<void>;
+  /** How callers prove who they are. */
+  readonly authentication: "off" | "token" | "tls";
+}
+
+let requestCount = 0;
+
+/** Answers HTTP requests by a table of routes. */
+export function createRouter(options: RouterOptions): (message: IncomingMessage, response: ServerResponse) => void {
+  const routes = [...options.routes].sort((a, b) => b.prefix.length - a.prefix.length);
+  return (message, response) => {
+    const startedNs = process.hrtime.bigint();
+    const request = toApiRequest(message, options.authentication);
+    options.logger.info("Received request.", requestFields(request));
+    answer(request, routes, options)
+      .catch((cause: unknown) => failureReply(cause, options.logger))
+      .then((outcome) => {
+        const reply = "reply" in outcome ? outcome.reply : outcome;
+        const seconds = Number(process.hrtime.bigint() - startedNs) / 1e9;
+        const handler = "handler" in outcome ? outcome.handler : "catchall";
+        options.metrics.httpDuration.observe(
+          { code: String(reply.status), handler, method: request.method.toLowerCase() },
+          seconds,
+        );
+        sendReply(response, reply);
+        options.logger.info("Sent response.", {
+          ...requestFields(request),
+          resp_status: reply.status,
+          resp_bytes: Buffer.byteLength(reply.body ?? ""),
+          resp_duration: seconds * 1000,
+        });
+      })
+      .catch((cause: unknown) => {
+        options.logger.error("Reply failed.", { err: cause });
+        response.destroy();
+      });
+  };
+}
+
+async function answer(
+  request: ApiRequest,
+  routes: readonly Route[],
+  options: RouterOptions,
+): Promise<{ reply: ApiReply; handler: string }> {
+  await options.authorize(request);
+  const candidates = routes.filter((route) => matches(route, request));
+  const route = candidates.find(({ method }) => method === request.method);
+  if (route === undefined) {
+    if (candidates.length > 0)
+      return {
+        reply: { status: 405, headers: { allow: [...new Set(candidates.map(({ method }) => method))].join(", ") } },
+        handler: "catchall",
+      };
+    return {
+      reply: { status: 404, body: "404 page not found\n", contentType: "text/plain; charset=utf-8" },
+      handler: "catchall",
+    };
+  }
+  const rest = request.segments.slice(prefixSegments(route).length);
+  return { reply: await route.handle(request, rest), handler: route.prefix === "" ? "index" : route.prefix };
+}
+
+function prefixSegments(route: Route): readonly string[] {
+  return route.prefix === "" ? [] : route.prefix.split("/");
+}
+
+function matches(route: Route, { segments }: ApiRequest): boolean {
+  const prefix = prefixSegments(route);
+  if (route.isTree ? segments.length < prefix.length : segments.length !== prefix.length) return false;
+  return prefix.every((segment, i) => segments[i] === segment);
+}
+
+function failureReply(cause: unknown, logger: Logger): ApiReply {
+  if (cause instanceof ApiError) return { status: cause.status, body: cause.toBody() };
+  logger.error("Request failed.", { err: cause });
+  return { status: 500, body: new ApiError(500, "internal_error", "internal error").toBody() };
+}
+
+function toApiRequest(message: IncomingMessage, authentication: RouterOptions["authentication"]): ApiRequest {
+  const target = message.url ?? "/";
+  const cut = target.indexOf("?");
+  const path = cut === -1 ? target : target.slice(0, cut);
+  return {
+    method: message.method ?? "GET",
+    path,
+    segments: segmentsOf(path),
+    params: new URLSearchParams(cut === -1 ? "" : target.slice(cut + 1)),
+    headers: message.headers,
+    remoteAddress: `${message.socket.remoteAddress ?? ""}:${message.socket.remotePort ?? 0}`,
+    id: ++requestCount,
+    identity: identityOf(message, authentication),
+    clientCertificates: [],
+    body: () => readBody(message, BODY_LIMITS),
+  };
+}
+
+/** A trailing slash adds no segment; an escape that cannot be decoded stays as it is written. */
+function segmentsOf(path: string): readonly string[] {
+  const segments = path.replace(/^\/+/, "").replace(/\/$/, "").split("/");
+  if (segments.length === 1 && segments[0] === "") return [];
+  return segments.map((segment) => {
+    try {
+      return decodeURIComponent(segment);
+    } catch {
+      return segment;
+    }
+  });
+}
+
+function identityOf(message: IncomingMessage, authentication: RouterOptions["authentication"]): string {
+  if (authentication === "token") return /^Bearer\s+(.+)$/i.exec(message.headers.authorization ?? "")?.[1] ?? "";
+  if (authentication !== "tls") return "";
+  const certificate = (message.socket as TLSSocket).getPeerCertificate?.();
+  return certificate === undefined || Object.keys(certificate).length === 0
+    ? ""
+    : distinguishedName(certificate.subject as unknown as Record<string, string>);
+}
+
+/** RFC 2253 order, as Go prints a subject. */
+function distinguishedName(subject: Readonly<Record<string, string>>): string {
+  return Object.entries(subject)
+    .map(([key, value]) => `${key}=${value}`)
+    .reverse()
+    .join(",");
+}
+
+function requestFields(request: ApiRequest): Readonly<Record<string, unknown>> {
+  return { client_addr: request.remoteAddress, req_id: request.id, req_method: request.method, req_path: request.path };
+}

@@ -1,0 +1,51 @@
+import type { PolicyStore } from "../../policy/index.ts";
+import type { PluginStates } from "../../telemetry/index.ts";
+import { type ApiReply, type ApiRequest, flag, jsonReply } from "../http.ts";
+import type { Route } from "../router.ts";
+
+const BUNDLE_PLUGINS = ["discovery", "bundle"];
+
+/** `GET /health`, and `/health/<path>` for policies below `system.health`. */
+export function healthRoutes(store: PolicyStore, states: PluginStates): readonly Route[] {
+  return [
+    { method: "GET", prefix: "health", isTree: false, handle: (request) => health(request, store, states) },
+    { method: "GET", prefix: "health", isTree: true, handle: (_request, rest) => healthPolicy(rest, store, states) },
+  ];
+}
+
+function health({ params }: ApiRequest, store: PolicyStore, states: PluginStates): ApiReply {
+  if (!canEvaluate(store)) return unhealthy("unable to perform evaluation");
+  if (flag(params, "bundles") || flag(params, "bundle")) {
+    const isActivated = BUNDLE_PLUGINS.every((name) => (states.get(name)?.state ?? "OK") === "OK");
+    if (!isActivated) return unhealthy("one or more bundles are not activated");
+  }
+  if (flag(params, "plugins") && !states.isReady(new Set(params.getAll("exclude-plugin"))))
+    return unhealthy("one or more plugins are not up");
+  return jsonReply(200, {});
+}
+
+/** A query that needs no policy: whether the engine answers at all. */
+function canEvaluate(store: PolicyStore): boolean {
+  try {
+    return store.current.prepare({ kind: "query", text: "x = 1" }).evaluate({}).length === 1;
+  } catch {
+    return false;
+  }
+}
+
+function healthPolicy(path: readonly string[], store: PolicyStore, states: PluginStates): ApiReply {
+  const pluginState = Object.fromEntries([...states.all()].map(([name, { state }]) => [name, state]));
+  const input = { plugin_state: pluginState, plugins_ready: states.wasReady };
+  const where = `health check (data.system.health${path.map((segment) => `.${segment}`).join("")})`;
+  try {
+    const result = store.current.prepare({ kind: "path", path: ["system", "health", ...path] }).value({ input });
+    if (result === true) return jsonReply(200, {});
+    return unhealthy(result === undefined ? `${where} was undefined` : `${where} returned unexpected value`);
+  } catch {
+    return unhealthy(`${where} failed`);
+  }
+}
+
+function unhealthy(error: string): ApiReply {
+  return jsonReply(500, { error });
+}

@@ -1,0 +1,137 @@
+import {
+  type BundleConfig,
+  type KeyConfig,
+  readBundles,
+  readKeys,
+  readServices,
+  type ServiceConfig,
+} from "./bundles.ts";
+import { type CardeaConfig, readCardea } from "./cardea.ts";
+import { type DecisionLogConfig, readDecisionLogs } from "./decision-logs.ts";
+import { type PluginConfig, readPlugin } from "./plugin.ts";
+import { type Plain, type PlainObject, Section, type Warn } from "./section.ts";
+
+/** The configuration in this program's terms: defaults filled in, units in the names. */
+export interface Config {
+  readonly labels: Readonly<Record<string, string>>;
+  readonly defaultDecision: string;
+  readonly defaultAuthorizationDecision: string;
+  readonly ndBuiltinCache: boolean;
+  readonly persistenceDirectory: string | undefined;
+  readonly services: readonly ServiceConfig[];
+  readonly keys: ReadonlyMap<string, KeyConfig>;
+  readonly bundles: readonly BundleConfig[];
+  /** Absent when decisions are not logged. */
+  readonly decisionLogs: DecisionLogConfig | undefined;
+  readonly status: StatusConfig | undefined;
+  /** Absent when no ext_authz plugin is configured: then nothing listens for checks. */
+  readonly plugin: PluginConfig | undefined;
+  readonly caching: CachingConfig;
+  readonly cardea: CardeaConfig;
+  /** As written, for `/v1/config`, `opa.runtime()` and the rooms that read blocks of their own. */
+  readonly raw: PlainObject;
+}
+
+export interface StatusConfig {
+  readonly console: boolean;
+  readonly service: string | undefined;
+  readonly partitionName: string;
+  readonly prometheus: boolean;
+}
+
+export interface CachingConfig {
+  /** Bytes the cache shared by all queries may hold; undefined for no limit. */
+  readonly interQueryMaxBytes: number | undefined;
+}
+
+/**
+ * Reads a configuration document in OPA's shape.
+ *
+ * @throws {ConfigError} naming the path and what was expected there.
+ */
+export function readConfig(raw: PlainObject, warn: Warn): Config {
+  const root = new Section("", raw, warn);
+  const services = readServices(root);
+  const keys = readKeys(root);
+  const config: Config = {
+    labels: root.texts("labels"),
+    defaultDecision: root.string("default_decision", "/system/main"),
+    defaultAuthorizationDecision: root.string("default_authorization_decision", "/system/authz/allow"),
+    ndBuiltinCache: root.boolean("nd_builtin_cache", false),
+    persistenceDirectory: root.string("persistence_directory"),
+    services,
+    keys,
+    bundles: readBundles(root, services, keys),
+    decisionLogs: readDecisionLogs(root, services),
+    status: readStatus(root),
+    plugin: readPlugins(root),
+    caching: readCaching(root),
+    cardea: readCardea(root.section("cardea")),
+    raw,
+  };
+  root.expect("distributed_tracing", "discovery", "server", "storage", "metrics_export");
+  root.finish();
+  return config;
+}
+
+const PLUGIN = "envoy_ext_authz_grpc";
+/** The name the plugin had at first; OPA still accepts it. */
+const LEGACY_PLUGIN = "envoy.ext_authz.grpc";
+
+function readPlugins(root: Section): PluginConfig | undefined {
+  const plugins = root.section("plugins");
+  const isConfigured = (name: string): boolean => plugins.keys.includes(name);
+  plugins.expect(PLUGIN, LEGACY_PLUGIN);
+  plugins.finish();
+  const name = isConfigured(PLUGIN) ? PLUGIN : LEGACY_PLUGIN;
+  return isConfigured(name) ? readPlugin(plugins.section(name, true)) : undefined;
+}
+
+function readStatus(root: Section): StatusConfig | undefined {
+  if (!root.has("status")) return undefined;
+  const section = root.section("status");
+  const status: StatusConfig = {
+    console: section.boolean("console", false),
+    service: section.string("service"),
+    partitionName: section.string("partition_name", ""),
+    prometheus: section.boolean("prometheus", false),
+  };
+  section.expect("plugin", "trigger", "prometheus_config");
+  section.finish();
+  return status;
+}
+
+function readCaching(root: Section): CachingConfig {
+  const caching = root.section("caching");
+  const cache = caching.section("inter_query_builtin_cache");
+  const interQueryMaxBytes = cache.count("max_size_bytes", 0);
+  cache.expect("forced_eviction_threshold_percentage", "stale_entry_eviction_period_seconds");
+  cache.finish();
+  caching.expect("inter_query_builtin_cache", "inter_query_builtin_value_cache");
+  caching.finish();
+  return { interQueryMaxBytes };
+}
+
+/** The configuration as `/v1/config` shows it: with defaults, without credentials and keys. */
+export function publicConfig(config: Config, labels: Readonly<Record<string, string>>): PlainObject {
+  const shown: Record<string, Plain> = {
+    ...config.raw,
+    labels,
+    default_decision: config.defaultDecision,
+    default_authorization_decision: config.defaultAuthorizationDecision,
+  };
+  if (shown["services"] !== undefined) shown["services"] = without(shown["services"], ["credentials"]);
+  if (shown["keys"] !== undefined) shown["keys"] = without(shown["keys"], ["key", "private_key"]);
+  return shown;
+}
+
+/** Leaves members out of each object of a list or mapping. */
+function without(value: Plain, hidden: readonly string[]): Plain {
+  const strip = (member: Plain): Plain =>
+    typeof member === "object" && member !== null && !Array.isArray(member)
+      ? Object.fromEntries(Object.entries(member).filter(([key]) => !hidden.includes(key)))
+      : member;
+  if (Array.isArray(value)) return value.map(strip);
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, strip(member as Plain)]));
+}

@@ -1,0 +1,165 @@
+import { randomUUID } from "node:crypto";
+import { configRoute, createRouter, healthRoutes, metricsRoute, type Route } from "../admin/index.ts";
+import { type Config, publicConfig } from "../config/index.ts";
+import { Decider } from "../decision/index.ts";
+import { consoleSink, DecisionRecorder, type Sink } from "../decision-log/index.ts";
+import { AuthorizationService } from "../ext-authz/index.ts";
+import { type Compile, pathEntrypoint, PolicyStore } from "../policy/index.ts";
+import { compile, type Io } from "../rego/engine/index.ts";
+import { nodeBuiltins } from "../rego/node.ts";
+import type { JsonObject, Value } from "../rego/value/index.ts";
+import { type LineWriter, type Logger, Metrics, PluginStates } from "../telemetry/index.ts";
+import { GrpcListener } from "./grpc-listener.ts";
+import type { HttpHandler } from "./http-listener.ts";
+
+export interface ComposeOptions {
+  readonly config: Config;
+  /** Language of modules that do not say otherwise. */
+  readonly regoVersion: "v0" | "v1";
+  readonly logger: Logger;
+  /** Where console decision logs go. */
+  readonly writer: LineWriter;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Versions that `opa.runtime()` and labels tell. */
+  readonly version: string;
+}
+
+/** The parts of one process, wired but not started. */
+export interface Parts {
+  readonly store: PolicyStore;
+  readonly states: PluginStates;
+  readonly metrics: Metrics;
+  readonly recorder: DecisionRecorder;
+  /** Absent when no ext_authz plugin is configured. */
+  readonly grpc: GrpcListener | undefined;
+  readonly apiHandler: HttpHandler;
+  readonly diagnosticHandler: HttpHandler;
+}
+
+/** The name under which `/health` and `/v1/status` know the gRPC port. */
+export const GRPC_PLUGIN = "envoy_ext_authz_grpc";
+
+/** Wires everything: the one place where parts meet. */
+export async function compose(options: ComposeOptions): Promise<Parts> {
+  const { config, logger, env } = options;
+  const labels = { ...config.labels, id: randomUUID(), version: options.version };
+  const shownConfig = publicConfig(config, labels) as JsonObject;
+  const runtime: Value = { config: shownConfig, env: env as JsonObject, version: options.version, commit: "" };
+  const metrics = new Metrics();
+  const states = new PluginStates();
+  const store = new PolicyStore(compiler(options));
+  store.onPublish((snapshot) => {
+    metrics.policyGeneration.set(snapshot.generation);
+    metrics.policyLoaded.setToCurrentTime();
+  });
+  const recorder = composeRecorder(options, store, labels, runtime);
+  const grpc = await composeGrpc(options, { store, recorder, metrics, runtime });
+  const common: readonly Route[] = [...healthRoutes(store, states), metricsRoute(metrics)];
+  const router = (routes: readonly Route[]): HttpHandler =>
+    createRouter({ routes, logger, metrics, authorize: async () => undefined, authentication: "off" });
+  return {
+    store,
+    states,
+    metrics,
+    recorder,
+    grpc,
+    apiHandler: router([...common, configRoute(shownConfig)]),
+    diagnosticHandler: router(common),
+  };
+}
+
+/** `print` costs something even when nobody reads it: it is compiled out above log level info, as in OPA. */
+function compiler({ regoVersion, logger }: ComposeOptions): Compile {
+  const keepPrint = logger.isEnabled("info");
+  return (modules, data) => compile({ modules, data, version: regoVersion, builtins: nodeBuiltins, keepPrint });
+}
+
+function composeRecorder(
+  options: ComposeOptions,
+  store: PolicyStore,
+  labels: JsonObject,
+  runtime: Value,
+): DecisionRecorder {
+  const logs = options.config.decisionLogs;
+  const sinks: Sink[] = [];
+  if (logs?.console === true) sinks.push(consoleSink(options.writer));
+  const evaluator = (path: string) => {
+    const entrypoint = pathEntrypoint(path);
+    return (event: JsonObject): Value | undefined => store.current.prepare(entrypoint).value({ input: event, runtime });
+  };
+  return new DecisionRecorder({
+    labels,
+    sinks,
+    evaluateDrop: evaluator(logs?.dropDecision ?? ""),
+    evaluateMask: evaluator(logs?.maskDecision ?? ""),
+    logger: options.logger.with({ plugin: "decision_logs" }),
+  });
+}
+
+interface GrpcParts {
+  readonly store: PolicyStore;
+  readonly recorder: DecisionRecorder;
+  readonly metrics: Metrics;
+  readonly runtime: Value;
+}
+
+async function composeGrpc(
+  { config, logger, env }: ComposeOptions,
+  { store, recorder, metrics, runtime }: GrpcParts,
+): Promise<GrpcListener | undefined> {
+  const { plugin, cardea } = config;
+  if (plugin === undefined) return undefined;
+  if (plugin.enablePerformanceMetrics) metrics.enablePluginMetrics({ durationBuckets: plugin.durationBuckets });
+  const decider = new Decider({
+    store,
+    recorder,
+    entrypoint: plugin.query === "" ? pathEntrypoint(plugin.path) : { kind: "query", text: plugin.query },
+    path: plugin.path,
+    query: plugin.query,
+    limits: { evaluationMs: cardea.limits.evaluationMs, evaluationSteps: cardea.limits.evaluationSteps },
+    runtime,
+    env,
+    io: lazyIo(config),
+    logger,
+    keepsNdResults: config.ndBuiltinCache,
+    timeFromRequest: cardea.timeSource === "request",
+  });
+  const service = new AuthorizationService(
+    decider,
+    {
+      onError: cardea.onError,
+      dryRun: plugin.dryRun,
+      guardsPaths: cardea.guardsPaths,
+      skipBody: plugin.skipRequestBodyParse,
+      grpcBodies: undefined,
+    },
+    {
+      decided: (verdict, seconds) => metrics.observeDecision(verdict, seconds),
+      failed: (reason) => metrics.countFault(reason),
+    },
+    logger,
+  );
+  return new GrpcListener(service, {
+    addr: plugin.addr,
+    maxReceiveBytes: plugin.maxReceiveBytes,
+    maxSendBytes: plugin.maxSendBytes,
+    maxConcurrentStreams: cardea.grpc.maxConcurrentStreams,
+    maxConnectionAgeMs: cardea.grpc.maxConnectionAgeSeconds * 1000,
+    maxConcurrentChecks: cardea.limits.concurrentChecks,
+    enableReflection: plugin.enableReflection,
+    logger,
+    onInFlight: (change) => metrics.inFlight.inc(change),
+  });
+}
+
+/** The HTTP client for policies is loaded when one first asks for it. */
+function lazyIo(config: Config): Io {
+  let answer: Promise<Io> | undefined;
+  return async (request) => {
+    answer ??= import("./rego-io.ts").then(({ RegoIo }) => {
+      const { interQueryMaxBytes } = config.caching;
+      return new RegoIo(interQueryMaxBytes === undefined ? {} : { cacheBytes: interQueryMaxBytes }).answer;
+    });
+    return (await answer)(request);
+  };
+}

@@ -1,0 +1,177 @@
+import { rmSync } from "node:fs";
+import {
+  type handleUnaryCall,
+  Server,
+  ServerCredentials,
+  type ServerUnaryCall,
+  type ServiceDefinition,
+} from "@grpc/grpc-js";
+import { type ApiVersion, type AuthorizationService, Code, FAULTS, RpcError } from "../ext-authz/index.ts";
+import type { Logger } from "../telemetry/index.ts";
+import { GrpcHealth, HEALTH_SERVICE } from "./grpc-health.ts";
+import { formatAddress, type ListenAddress, parseGrpcAddress } from "./listen-address.ts";
+
+export interface GrpcListenerOptions {
+  /** As the plugin's `addr` is written. */
+  readonly addr: string;
+  readonly maxReceiveBytes: number;
+  readonly maxSendBytes: number;
+  readonly maxConcurrentStreams: number;
+  /** 0 for no limit. */
+  readonly maxConnectionAgeMs: number;
+  /** Checks decided at once; more are refused with UNAVAILABLE. */
+  readonly maxConcurrentChecks: number;
+  readonly enableReflection: boolean;
+  readonly logger: Logger;
+  /** Called with +1 and -1 as checks come and go. */
+  readonly onInFlight: (change: 1 | -1) => void;
+}
+
+const SERVICES: readonly (readonly [string, ApiVersion])[] = [
+  ["envoy.service.auth.v3.Authorization", "v3"],
+  ["envoy.service.auth.v2.Authorization", "v2"],
+];
+
+/** Time a deadline can be given in gRPC is bounded by what timers take. */
+const MAX_TIMER_MS = 2_147_483_647;
+
+/** The gRPC port: authorization, health, and reflection on demand. */
+export class GrpcListener {
+  readonly health = new GrpcHealth(SERVICES.map(([name]) => name));
+  readonly #options: GrpcListenerOptions;
+  readonly #service: AuthorizationService;
+  readonly #server: Server;
+  #inFlight = 0;
+  #boundPort: number | undefined;
+
+  constructor(service: AuthorizationService, options: GrpcListenerOptions) {
+    this.#service = service;
+    this.#options = options;
+    this.#server = new Server({
+      "grpc.max_receive_message_length": options.maxReceiveBytes,
+      "grpc.max_send_message_length": options.maxSendBytes,
+      "grpc.max_concurrent_streams": options.maxConcurrentStreams,
+      "grpc-node.max_session_memory": 64,
+      ...(options.maxConnectionAgeMs > 0 && {
+        "grpc.max_connection_age_ms": options.maxConnectionAgeMs,
+        "grpc.max_connection_age_grace_ms": 10_000,
+      }),
+    });
+    for (const [name, api] of SERVICES) this.#server.addService(checkDefinition(name), { Check: this.#handler(api) });
+    this.#server.addService(HEALTH_SERVICE, this.health.implementation);
+  }
+
+  /**
+   * Binds and serves.
+   *
+   * @returns the address in use.
+   * @throws {AddressError} when the configured address cannot be understood; other errors when it cannot be bound.
+   */
+  async start(): Promise<string> {
+    const address = parseGrpcAddress(this.#options.addr);
+    if (this.#options.enableReflection) await this.#addReflection();
+    this.#boundPort = await this.#bind(address);
+    return formatAddress(address, this.#boundPort);
+  }
+
+  get port(): number | undefined {
+    return this.#boundPort;
+  }
+
+  /** Refuses new calls, waits for the running ones, and ends what is left after the grace period. */
+  async stop(graceMs: number): Promise<void> {
+    this.health.shutDown();
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(() => {
+        this.#options.logger.warning("Calls still running at the end of the grace period were ended.", {
+          count: this.#inFlight,
+        });
+        this.#server.forceShutdown();
+        resolve();
+      }, graceMs);
+      this.#server.tryShutdown(() => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
+  }
+
+  async #bind(address: ListenAddress): Promise<number> {
+    if (address.kind === "unix") rmSync(address.path, { force: true });
+    if (address.kind !== "tcp")
+      return this.#bindTo(address.kind === "unix" ? `unix:${address.path}` : `unix:\0${address.name}`);
+    if (address.host !== "") return this.#bindTo(formatAddress(address));
+    // No host means every interface: both families where there are two.
+    try {
+      return await this.#bindTo(`[::]:${address.port}`);
+    } catch {
+      return this.#bindTo(`0.0.0.0:${address.port}`);
+    }
+  }
+
+  #bindTo(target: string): Promise<number> {
+    return new Promise((resolve, reject) => {
+      this.#server.bindAsync(target, ServerCredentials.createInsecure(), (error, port) => {
+        if (error === null) resolve(port);
+        else reject(error);
+      });
+    });
+  }
+
+  async #addReflection(): Promise<void> {
+    const { addReflection } = await import("./grpc-reflection.ts");
+    addReflection(this.#server);
+  }
+
+  /** grpc-js does not await handlers: whatever is thrown in here must reach the callback. */
+  #handler(api: ApiVersion): handleUnaryCall<Buffer, Buffer> {
+    return (call, callback) => {
+      if (this.#inFlight >= this.#options.maxConcurrentChecks) {
+        callback({ code: FAULTS.overloaded.rpcCode, details: "too many concurrent checks" });
+        return;
+      }
+      this.#inFlight++;
+      this.#options.onInFlight(1);
+      this.#service
+        .check(call.request, api, callOf(call))
+        .then(
+          (reply) => callback(null, reply),
+          (cause: unknown) => {
+            if (cause instanceof RpcError) callback({ code: cause.code, details: cause.message });
+            else {
+              this.#options.logger.error("Check failed.", { err: cause });
+              callback({ code: Code.UNKNOWN, details: "internal error" });
+            }
+          },
+        )
+        .finally(() => {
+          this.#inFlight--;
+          this.#options.onInFlight(-1);
+        });
+    };
+  }
+}
+
+function callOf(call: ServerUnaryCall<Buffer, Buffer>): { deadlineMs: number; isCancelled(): boolean } {
+  const deadline = call.getDeadline();
+  const deadlineMs = typeof deadline === "number" ? deadline : deadline.getTime();
+  return {
+    deadlineMs: deadlineMs - Date.now() > MAX_TIMER_MS ? Number.POSITIVE_INFINITY : deadlineMs,
+    isCancelled: () => call.cancelled,
+  };
+}
+
+function checkDefinition(service: string): ServiceDefinition {
+  const identity = (bytes: Buffer): Buffer => bytes;
+  return {
+    Check: {
+      path: `/${service}/Check`,
+      requestStream: false,
+      responseStream: false,
+      requestSerialize: identity,
+      requestDeserialize: identity,
+      responseSerialize: identity,
+      responseDeserialize: identity,
+    },
+  };
+}

@@ -1,0 +1,132 @@
+import type { Config } from "../config/index.ts";
+import { BASE_PART, loadPaths, type LoadOptions, type Part, type PolicyStore } from "../policy/index.ts";
+import type { LineWriter, Logger } from "../telemetry/index.ts";
+import { compose, GRPC_PLUGIN, type Parts } from "./compose.ts";
+import { HttpListener } from "./http-listener.ts";
+import { AddressError, parseHttpAddress } from "./listen-address.ts";
+
+export interface ServerOptions {
+  readonly config: Config;
+  /** Policy and data paths, as on the command line. */
+  readonly paths: readonly string[];
+  readonly loading: LoadOptions;
+  readonly regoVersion: "v0" | "v1";
+  readonly addrs: readonly string[];
+  readonly diagnosticAddrs: readonly string[];
+  readonly unixSocketMode: number;
+  readonly shutdownGraceMs: number;
+  readonly logger: Logger;
+  readonly writer: LineWriter;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly version: string;
+}
+
+/** Addresses in use, with the ports really bound. */
+export interface Addresses {
+  readonly grpc: string | undefined;
+  readonly api: readonly string[];
+  readonly diagnostic: readonly string[];
+}
+
+/** A whole server process: load, start, serve, stop. */
+export class CardeaServer {
+  readonly #options: ServerOptions;
+  readonly #parts: Parts;
+  readonly #http: HttpListener[] = [];
+  #isStopping = false;
+
+  private constructor(options: ServerOptions, parts: Parts) {
+    this.#options = options;
+    this.#parts = parts;
+  }
+
+  /**
+   * Wires the parts and loads the policies.
+   *
+   * @throws {LoadError | CompileError} when there is nothing good to serve.
+   */
+  static async create(options: ServerOptions): Promise<CardeaServer> {
+    const parts = await compose(options);
+    const server = new CardeaServer(options, parts);
+    await server.#load();
+    return server;
+  }
+
+  get store(): PolicyStore {
+    return this.#parts.store;
+  }
+
+  /** Opens the ports. The gRPC port comes first, as in OPA, where plugins start before the API. */
+  async start(): Promise<Addresses> {
+    const { options, parts } = { options: this.#options, parts: this.#parts };
+    options.logger.info("Initializing server.", { addrs: options.addrs, "diagnostic-addrs": options.diagnosticAddrs });
+    const grpc = await this.#startGrpc();
+    const open = async (addrs: readonly string[], handler: Parts["apiHandler"]): Promise<string[]> => {
+      const opened: string[] = [];
+      for (const addr of addrs) {
+        const listener = new HttpListener(handler, {
+          address: parseHttpAddress(addr),
+          unixSocketMode: options.unixSocketMode,
+        });
+        opened.push(await listener.start());
+        this.#http.push(listener);
+      }
+      return opened;
+    };
+    const addresses = {
+      grpc,
+      api: await open(options.addrs, parts.apiHandler),
+      diagnostic: await open(options.diagnosticAddrs, parts.diagnosticHandler),
+    };
+    parts.grpc?.health.setServing(true);
+    return addresses;
+  }
+
+  /** Drains and stops. Idempotent. */
+  async stop(): Promise<void> {
+    if (this.#isStopping) return;
+    this.#isStopping = true;
+    const { logger, shutdownGraceMs } = this.#options;
+    const { grpc, states, recorder } = this.#parts;
+    logger.info("Shutting down...");
+    if (grpc !== undefined) states.set(GRPC_PLUGIN, "NOT_READY");
+    await Promise.all([grpc?.stop(shutdownGraceMs), ...this.#http.map((listener) => listener.stop(shutdownGraceMs))]);
+    logger.info("Server shutdown.");
+    await recorder.stop(shutdownGraceMs);
+    await this.#options.writer.flush();
+  }
+
+  async #load(): Promise<void> {
+    const { paths, loading } = this.#options;
+    if (paths.length === 0) return;
+    const loaded = await loadPaths(paths, loading);
+    const part: Part = { modules: loaded.modules, data: loaded.data };
+    this.#parts.store.update(new Map([[BASE_PART, part]]));
+  }
+
+  /** A port that cannot be opened leaves the process up and not ready, as the plugin does. */
+  async #startGrpc(): Promise<string | undefined> {
+    const { grpc, states } = this.#parts;
+    const { config, logger } = this.#options;
+    if (grpc === undefined || config.plugin === undefined) return undefined;
+    states.set(GRPC_PLUGIN, "NOT_READY");
+    try {
+      const address = await grpc.start();
+      const { addr, query, path, dryRun, enableReflection } = config.plugin;
+      logger.info("Starting gRPC server.", {
+        addr,
+        query,
+        path,
+        "dry-run": dryRun,
+        "enable-reflection": enableReflection,
+      });
+      states.set(GRPC_PLUGIN, "OK");
+      return address;
+    } catch (cause) {
+      logger.error(cause instanceof AddressError ? "Unable to parse url." : "Unable to create listener.", {
+        err: cause,
+      });
+      return undefined;
+    }
+  }
+}

@@ -1,0 +1,84 @@
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+
+/** Every metric, with what it counts. Names without `cardea_` are OPA's and its plugin's. */
+export const METRICS = {
+  http_request_duration_seconds: "A histogram of duration for requests.",
+  grpc_request_duration_seconds: "A histogram of duration for grpc authz requests.",
+  error_counter: "A counter for errors",
+  cardea_decisions_total: "Checks that reached a decision, by verdict.",
+  cardea_faults_total: "Checks that reached no decision, by reason.",
+  cardea_checks_in_flight: "Checks being decided now.",
+  cardea_decision_duration_seconds: "Time from the arrival of a check to its decision.",
+  cardea_policy_generation: "Number of the live policy snapshot.",
+  cardea_policy_loaded_timestamp_seconds: "When the live policy snapshot was published.",
+  cardea_policy_reloads_total: "Attempts to publish a policy snapshot, by result.",
+  cardea_decision_log_dropped_total: "Decision log events lost, by sink and reason.",
+  cardea_decision_log_uploads_total: "Decision log uploads, by result.",
+} as const;
+
+const DECISION_BUCKETS = [1e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.25, 1];
+/** OPA's default (server.metrics.prom.http_request_duration_seconds.buckets). */
+const HTTP_BUCKETS = [1e-6, 5e-6, 1e-5, 5e-5, 1e-4, 5e-4, 1e-3, 0.01, 0.1, 1];
+
+export interface PluginMetricsOptions {
+  readonly durationBuckets: readonly number[];
+}
+
+/** The process's metrics, in Prometheus' text form. */
+export class Metrics {
+  readonly registry = new Registry();
+  readonly httpDuration = this.#histogram("http_request_duration_seconds", HTTP_BUCKETS, ["code", "handler", "method"]);
+  readonly decisions = this.#counter("cardea_decisions_total", ["verdict"]);
+  readonly faults = this.#counter("cardea_faults_total", ["reason"]);
+  readonly inFlight = this.#gauge("cardea_checks_in_flight");
+  readonly decisionDuration = this.#histogram("cardea_decision_duration_seconds", DECISION_BUCKETS, []);
+  readonly policyGeneration = this.#gauge("cardea_policy_generation");
+  readonly policyLoaded = this.#gauge("cardea_policy_loaded_timestamp_seconds");
+  readonly policyReloads = this.#counter("cardea_policy_reloads_total", ["result"]);
+  readonly logDropped = this.#counter("cardea_decision_log_dropped_total", ["sink", "reason"]);
+  readonly logUploads = this.#counter("cardea_decision_log_uploads_total", ["result"]);
+  #pluginDuration: Histogram | undefined;
+  #pluginErrors: Counter | undefined;
+  #hasDefaults = false;
+
+  /** The plugin's own two, only with `enable-performance-metrics`. */
+  enablePluginMetrics(options: PluginMetricsOptions): void {
+    this.#pluginDuration = this.#histogram("grpc_request_duration_seconds", options.durationBuckets, ["handler"]);
+    this.#pluginErrors = this.#counter("error_counter", ["reason"]);
+  }
+
+  observeDecision(verdict: "allow" | "deny", seconds: number): void {
+    this.decisions.inc({ verdict });
+    this.decisionDuration.observe(seconds);
+    this.#pluginDuration?.observe({ handler: "check" }, seconds);
+  }
+
+  countFault(reason: string): void {
+    this.faults.inc({ reason });
+    this.#pluginErrors?.inc({ reason });
+  }
+
+  async text(): Promise<string> {
+    if (!this.#hasDefaults) {
+      this.#hasDefaults = true;
+      collectDefaultMetrics({ register: this.registry });
+    }
+    return this.registry.metrics();
+  }
+
+  get contentType(): string {
+    return this.registry.contentType;
+  }
+
+  #counter(name: keyof typeof METRICS, labelNames: string[]): Counter {
+    return new Counter({ name, help: METRICS[name], labelNames, registers: [this.registry] });
+  }
+
+  #gauge(name: keyof typeof METRICS): Gauge {
+    return new Gauge({ name, help: METRICS[name], registers: [this.registry] });
+  }
+
+  #histogram(name: keyof typeof METRICS, buckets: readonly number[], labelNames: string[]): Histogram {
+    return new Histogram({ name, help: METRICS[name], buckets: [...buckets], labelNames, registers: [this.registry] });
+  }
+}
