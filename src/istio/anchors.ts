@@ -1,7 +1,7 @@
 import { splitServiceAccount } from "./matchers.ts";
 import type { FieldValues, RuleForm } from "./policies.ts";
 import { hasTemplate } from "./templates.ts";
-import { lowerAscii } from "./attributes.ts";
+import { type Attribute, lowerAscii } from "./attributes.ts";
 import { expandPrincipals } from "./trust-domain.ts";
 
 /** More alternatives than this are cheaper to test than to file. */
@@ -19,40 +19,28 @@ export function anchorsOf(
   namespace: string,
   bundle: readonly string[],
 ): readonly (readonly string[])[] {
-  const dimensions: string[][] = [];
+  const dimensions: (readonly string[])[] = [];
   for (const alternatives of [from, to]) {
-    if (alternatives.length === 0) continue;
-    for (const kind of ["principal", "host", "path", "serviceAccount", "namespace", "requestPrincipal"] as const) {
-      // Every alternative must be anchored in the dimension, or some request would be missed.
-      const anchors = alternatives.map((alternative) =>
-        firstAnchors(
-          alternative.filter((list) => list.attribute.kind === kind),
-          namespace,
-          bundle,
-        ),
-      );
-      if (anchors.every((list) => list !== undefined)) dimensions.push(anchors.flat());
+    // Every alternative must be anchored in the dimension, or some request would be missed.
+    const [first, ...others] = alternatives;
+    for (const list of first ?? []) {
+      const anchors = anchorsOfList(list, namespace, bundle);
+      if (anchors === undefined) continue;
+      const all = [...anchors];
+      const isCommon = others.every((alternative) => {
+        const twin = alternative.find((other) => other.attribute.kind === list.attribute.kind && !other.negated);
+        const more = twin === undefined ? undefined : anchorsOfList(twin, namespace, bundle);
+        for (const anchor of more ?? []) if (!all.includes(anchor)) all.push(anchor);
+        return more !== undefined && all.length <= MAX_ANCHORS;
+      });
+      if (isCommon && all.length <= MAX_ANCHORS) dimensions.push(all);
     }
   }
   for (const list of when) {
-    const anchors = firstAnchors([list], namespace, bundle);
-    if (anchors !== undefined) dimensions.push([...anchors]);
-  }
-  return dimensions
-    .filter((dimension) => dimension.length > 0 && dimension.length <= MAX_ANCHORS)
-    .map((dimension) => [...new Set(dimension)]);
-}
-
-function firstAnchors(
-  lists: readonly FieldValues[],
-  namespace: string,
-  bundle: readonly string[],
-): readonly string[] | undefined {
-  for (const list of lists) {
     const anchors = anchorsOfList(list, namespace, bundle);
-    if (anchors !== undefined) return anchors;
+    if (anchors !== undefined && anchors.length <= MAX_ANCHORS) dimensions.push(anchors);
   }
-  return undefined;
+  return dimensions;
 }
 
 function anchorsOfList(
@@ -61,38 +49,51 @@ function anchorsOfList(
   bundle: readonly string[],
 ): readonly string[] | undefined {
   if (negated) return undefined;
-  const anchors = values.map(({ text }): readonly string[] | undefined => {
-    const isExact = !text.startsWith("*") && !text.endsWith("*");
-    switch (attribute.kind) {
-      case "principal": {
-        const all = expandPrincipals([text], bundle);
-        return all.every((value) => !value.startsWith("*") && !value.endsWith("*"))
-          ? all.map((value) => `principal:spiffe://${value}`)
-          : undefined;
-      }
-      case "namespace":
-        return text.includes("*") || text.includes("/") ? undefined : [`ns:${text}`];
-      case "serviceAccount":
-        return [`sa:${splitServiceAccount(text, namespace)[1]}`];
-      case "host":
-        return isExact ? [`host:${lowerAscii(text)}`] : undefined;
-      case "path":
-        return pathAnchor(text);
-      case "requestPrincipal":
-        return isExact && text.includes("/") ? [`rp:${text}`] : undefined;
-      case "header":
-        return isExact && PLAIN_NAME.test(attribute.name)
-          ? [`header:${attribute.name === "host" ? ":authority" : attribute.name}=${text}`]
-          : undefined;
-      case "claim":
-        return isExact && attribute.path.every((name) => PLAIN_NAME.test(name))
-          ? [`claim:${JSON.stringify(attribute.path)}=${text}`]
-          : undefined;
-      default:
-        return undefined;
+  const anchors: string[] = [];
+  for (const { text } of values) {
+    const found = anchorsOfValue(attribute, text, namespace, bundle);
+    if (found === undefined) return undefined;
+    for (const anchor of found) if (!anchors.includes(anchor)) anchors.push(anchor);
+    if (anchors.length > MAX_ANCHORS) return undefined;
+  }
+  return anchors;
+}
+
+function anchorsOfValue(
+  attribute: Attribute,
+  text: string,
+  namespace: string,
+  bundle: readonly string[],
+): readonly string[] | undefined {
+  const isExact = !text.startsWith("*") && !text.endsWith("*");
+  switch (attribute.kind) {
+    case "principal": {
+      const all = expandPrincipals([text], bundle);
+      return all.every((value) => !value.startsWith("*") && !value.endsWith("*"))
+        ? all.map((value) => `principal:spiffe://${value}`)
+        : undefined;
     }
-  });
-  return anchors.every((anchor) => anchor !== undefined) ? anchors.flat() : undefined;
+    case "namespace":
+      return text.includes("*") || text.includes("/") ? undefined : [`ns:${text}`];
+    case "serviceAccount":
+      return [`sa:${splitServiceAccount(text, namespace)[1]}`];
+    case "host":
+      return isExact ? [`host:${lowerAscii(text)}`] : undefined;
+    case "path":
+      return pathAnchor(text);
+    case "requestPrincipal":
+      return isExact && text.includes("/") ? [`rp:${text}`] : undefined;
+    case "header":
+      return isExact && PLAIN_NAME.test(attribute.name)
+        ? [`header:${attribute.name === "host" ? ":authority" : attribute.name}=${text}`]
+        : undefined;
+    case "claim":
+      return isExact && attribute.path.every((name) => PLAIN_NAME.test(name))
+        ? [`claim:${JSON.stringify(attribute.path)}=${text}`]
+        : undefined;
+    default:
+      return undefined;
+  }
 }
 
 /** Exact paths by themselves; prefixes and templates by their first segment, if that is whole and literal. */

@@ -24,8 +24,29 @@ export type SimpleAttribute =
   | "schedule"
   | "rateLimit";
 
-/** Fields of `source`, without their `not…` twins. */
-export const SOURCE_FIELDS: ReadonlyMap<string, SimpleAttribute> = new Map([
+/** A list of a source or operation: `paths` and its twin `notPaths`. */
+export interface FieldName {
+  /** Without `not`. */
+  readonly name: string;
+  readonly attribute: Attribute;
+  readonly negated: boolean;
+}
+
+/** Both twins of each field, by their names in the file. */
+function withTwins(fields: readonly (readonly [string, SimpleAttribute])[]): ReadonlyMap<string, FieldName> {
+  return new Map(
+    fields.flatMap(([name, kind]) => {
+      const attribute: Attribute = { kind };
+      const twin = `not${name.charAt(0).toUpperCase()}${name.slice(1)}`;
+      return [
+        [name, { name, attribute, negated: false }],
+        [twin, { name, attribute, negated: true }],
+      ] as const;
+    }),
+  );
+}
+
+export const SOURCE_FIELDS = withTwins([
   ["principals", "principal"],
   ["requestPrincipals", "requestPrincipal"],
   ["namespaces", "namespace"],
@@ -35,8 +56,7 @@ export const SOURCE_FIELDS: ReadonlyMap<string, SimpleAttribute> = new Map([
   ["trustDomains", "trustDomain"],
 ]);
 
-/** Fields of `operation`, without their `not…` twins. */
-export const OPERATION_FIELDS: ReadonlyMap<string, SimpleAttribute> = new Map([
+export const OPERATION_FIELDS = withTwins([
   ["hosts", "host"],
   ["ports", "port"],
   ["methods", "method"],

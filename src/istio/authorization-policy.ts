@@ -1,11 +1,11 @@
 import { toCidr } from "./addresses.ts";
 import {
   type Attribute,
+  type FieldName,
   isIdentity,
   OPERATION_FIELDS,
   parseWhenKey,
   SOURCE_FIELDS,
-  type SimpleAttribute,
   WHEN_KEYS,
 } from "./attributes.ts";
 import { readAttachment } from "./attachment.ts";
@@ -15,6 +15,8 @@ import type { Action, AuthorizationPolicy, FieldValues, Meta, PolicyRule } from 
 import { hasTemplate, templateProblem } from "./templates.ts";
 
 const ACTIONS = ["ALLOW", "DENY", "AUDIT", "CUSTOM"] as const;
+const SOURCE_NAMES = [...SOURCE_FIELDS.keys()];
+const OPERATION_NAMES = [...OPERATION_FIELDS.keys()];
 const MAX_RULES = 512;
 const MAX_SOURCES = 512;
 const MAX_SERVICE_ACCOUNTS = 16;
@@ -130,7 +132,7 @@ function readAlternatives(
   entry: YamlEntry | undefined,
   field: string,
   member: "source" | "operation",
-  known: ReadonlyMap<string, SimpleAttribute>,
+  known: ReadonlyMap<string, FieldName>,
 ): readonly (readonly FieldValues[])[] {
   const items = reader.list(entry?.value, field);
   if (items === undefined || entry === undefined) return [];
@@ -151,21 +153,16 @@ function readAlternatives(
       );
       return [];
     }
-    const names = [...known.keys()].flatMap((name) => [name, negated(name)]);
     const lists: FieldValues[] = [];
-    for (const [key, value] of reader.members(holder.value, `${at}.${member}`, names)) {
-      const positive = known.has(key) ? key : names[names.indexOf(key) - 1];
-      const attribute = known.get(positive ?? "");
-      const values = reader.strings(value.value, `${at}.${member}.${key}`);
-      if (attribute === undefined || positive === undefined || values === undefined || values.length === 0) continue;
-      const list: FieldValues = {
-        name: positive,
-        attribute: { kind: attribute },
-        negated: key !== positive,
-        values,
-        start: value.start,
-        end: value.end,
-      };
+    for (const [key, entry] of reader.members(
+      holder.value,
+      `${at}.${member}`,
+      member === "source" ? SOURCE_NAMES : OPERATION_NAMES,
+    )) {
+      const fieldName = known.get(key);
+      const values = reader.strings(entry.value, `${at}.${member}.${key}`);
+      if (fieldName === undefined || values === undefined || values.length === 0) continue;
+      const list: FieldValues = { ...fieldName, values, start: entry.start, end: entry.end };
       checkValues(reader, list, `${at}.${member}.${key}`, false);
       lists.push(list);
     }
@@ -179,10 +176,6 @@ function readAlternatives(
       );
     return lists;
   });
-}
-
-function negated(name: string): string {
-  return `not${name.charAt(0).toUpperCase()}${name.slice(1)}`;
 }
 
 function readCondition(reader: FieldReader, node: YamlNode, field: string): readonly FieldValues[] {

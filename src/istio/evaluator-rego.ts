@@ -57,9 +57,9 @@ describe(id) := object.union(tables.policies[rule.policy], {"rule": rule.index, 
 matched(action) := {id | some id in candidates(action); rule_holds(tables.rules[id])}
 
 candidates(action) := {id |
-	by_namespace := tables.index[protocol][action]
-	some [namespace, attachment] in attachments
-	by_anchor := by_namespace[namespace][attachment]
+	by_place := tables.index[protocol][action]
+	some place in places
+	by_anchor := by_place[place]
 	some anchor in anchors
 	some id in by_anchor[anchor]
 	selected(tables.rules[id])
@@ -67,8 +67,8 @@ candidates(action) := {id |
 
 # Does any policy of this kind select the workload, whether or not its rules match?
 restricted(kind) if {
-	some [namespace, attachment] in attachments
-	some rest in tables[kind][namespace][attachment]
+	some place in places
+	some rest in tables[kind][place]
 	selected(rest)
 }
 
@@ -198,6 +198,11 @@ positive("schedule", condition) if {
 positive("limit", condition) if {
 	some name in condition.names
 	within_limit(name, limit_key(name))
+}
+
+text_matches(match, value) if {
+	some text in match.equal
+	value == text
 }
 
 text_matches(match, value) if match.exact[value]
@@ -475,33 +480,34 @@ scopes contains tables.mesh.root_namespace
 
 scopes contains namespace
 
-attachments contains [scope, "*"] if {
+# What policies are filed under: namespace/attachment.
+places contains concat("", [scope, "/*"]) if {
 	not waypoint
 	some scope in scopes
 }
 
-attachments contains [scope, concat("", ["label:", key, "=", value])] if {
+places contains concat("", [scope, "/label:", key, "=", value]) if {
 	not waypoint
 	some scope in scopes
 	some key, value in labels
 }
 
 # Only DENY policies are filed there: what their selector says of this workload is not known.
-attachments contains [scope, "unlabelled"] if {
+places contains concat("", [scope, "/unlabelled"]) if {
 	not labels
 	some scope in scopes
 }
 
 # An unknown destination: DENY policies of every namespace apply, and ALLOW policies restrict without allowing.
-attachments contains ["", "*"] if not namespace
+places contains "/*" if not namespace
 
-attachments contains [namespace, concat("", ["gateway:", gateway])]
+places contains concat("", [namespace, "/gateway:", gateway])
 
-attachments contains [service[1], concat("", ["service:", service[0]])] if waypoint
+places contains concat("", [service[1], "/service:", service[0]]) if waypoint
 
-attachments contains [namespace, "entry"] if waypoint
+places contains concat("", [namespace, "/entry"]) if waypoint
 
-attachments contains [tables.mesh.root_namespace, "class:istio-waypoint"] if waypoint
+places contains concat("", [tables.mesh.root_namespace, "/class:istio-waypoint"]) if waypoint
 
 # ---- PeerAuthentication
 

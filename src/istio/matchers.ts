@@ -1,9 +1,12 @@
-import type { JsonObject } from "../rego/value/index.ts";
 import { lowerAscii } from "./attributes.ts";
+import { emptyTable } from "./table.ts";
 import { hasTemplate, quotePattern, templatePattern } from "./templates.ts";
 
 /** How a list of values is compared with a text, in the form the evaluator reads: any member that holds is enough. */
 export interface TextMatch {
+  /** Few texts, one of which it is. */
+  readonly equal?: readonly string[];
+  /** Many texts, one of which it is. */
   readonly exact?: Readonly<Record<string, true>>;
   readonly prefix?: readonly string[];
   readonly suffix?: readonly string[];
@@ -37,22 +40,24 @@ function collect(values: readonly string[], add: (parts: MatchParts, value: stri
     exists: false,
   };
   for (const value of values) add(parts, value);
-  return {
-    // The null prototype keeps a value named __proto__ an ordinary member.
-    ...(parts.exact.length > 0 && { exact: toSet(parts.exact) }),
-    ...(parts.prefix.length > 0 && { prefix: parts.prefix }),
-    ...(parts.suffix.length > 0 && { suffix: parts.suffix }),
-    ...(parts.contains.length > 0 && { contains: parts.contains }),
-    ...(parts.pattern.length > 0 && { pattern: parts.pattern }),
-    ...(parts.present && { present: true as const }),
-    ...(parts.exists && { exists: true as const }),
-  };
+  const match: { -readonly [K in keyof TextMatch]: TextMatch[K] } = {};
+  if (parts.exact.length > SMALL) match.exact = toSet(parts.exact);
+  else if (parts.exact.length > 0) match.equal = parts.exact;
+  if (parts.prefix.length > 0) match.prefix = parts.prefix;
+  if (parts.suffix.length > 0) match.suffix = parts.suffix;
+  if (parts.contains.length > 0) match.contains = parts.contains;
+  if (parts.pattern.length > 0) match.pattern = parts.pattern;
+  if (parts.present) match.present = true;
+  if (parts.exists) match.exists = true;
+  return match;
 }
 
+/** Up to here a list is compared one by one: an object of its own for every short list would cost more than it saves. */
+const SMALL = 8;
+
 function toSet(values: readonly string[]): Readonly<Record<string, true>> {
-  const set: Record<string, true> = {};
-  for (const value of values)
-    Object.defineProperty(set, value, { value: true, enumerable: true, configurable: true, writable: true });
+  const set = emptyTable<true>();
+  for (const value of values) set[value] = true;
   return set;
 }
 
@@ -142,7 +147,7 @@ export interface TokenMatch {
 /** A request principal is two claims, `iss` and `sub`, split at the last slash. @source istio pilot/pkg/security/authz/model/generator.go requestPrincipalGenerator */
 export function matchToken(value: string): TokenMatch {
   const any: TextMatch = { present: true };
-  const exactly = (text: string): TextMatch => ({ exact: toSet([text]) });
+  const exactly = (text: string): TextMatch => ({ equal: [text] });
   if (value === "*") return { iss: any, sub: any };
   const slash = value.lastIndexOf("/");
   if (slash !== -1) {
@@ -166,8 +171,4 @@ export function matchMetadata(values: readonly string[]): { readonly match: Text
     match: matchText(values.filter((value) => !isList(value))),
     list: matchText(values.filter(isList).map((value) => value.slice(1, -1))),
   };
-}
-
-export function toJson(match: TextMatch): JsonObject {
-  return match as unknown as JsonObject;
 }

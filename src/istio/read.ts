@@ -1,10 +1,11 @@
+import { Source } from "../base/index.ts";
 import { readAuthorizationPolicy } from "./authorization-policy.ts";
 import type { IstioDiagnostic } from "./diagnostic.ts";
 import { readRateLimit, readSchedule } from "./extensions.ts";
 import { FieldReader, nearest, type Text } from "./fields.ts";
-import type { YamlNode } from "./node.ts";
+import { Places, type YamlNode } from "./node.ts";
 import { readPeerAuthentication } from "./peer-authentication.ts";
-import type { Meta, PolicyDocument } from "./policies.ts";
+import type { FieldValues, Meta, PolicyDocument } from "./policies.ts";
 import { readRequestAuthentication } from "./request-authentication.ts";
 import { readYaml, type YamlDocument } from "./yaml.ts";
 
@@ -66,14 +67,14 @@ export function readPolicies(files: readonly PolicyText[], limits: ReadLimits = 
   const diagnostics: IstioDiagnostic[] = [];
   for (const { file, text } of files) {
     if (text.length > limits.fileLength) {
-      const head = readYaml(file, "{}").documents[0] as YamlDocument;
       const message = `the file has ${text.length} characters; the limit fileLength is ${limits.fileLength}`;
-      diagnostics.push({ code: "istio_limit_error", message, field: "", at: head.places.at({ start: 0, end: 0 }) });
+      const at = new Places(new Source(file, "")).at({ start: 0, end: 0 });
+      diagnostics.push({ code: "istio_limit_error", message, field: "", at });
       continue;
     }
-    const yaml = readYaml(file, text);
-    diagnostics.push(...yaml.diagnostics);
-    for (const document of yaml.documents) readDocument(document, document.root, { documents, foreign, diagnostics });
+    for (const document of readYaml(file, text, diagnostics)) {
+      readDocument(document, document.root, { documents, foreign, diagnostics });
+    }
   }
   checkDuplicates(documents, diagnostics);
   checkLimits(documents, limits, diagnostics);
@@ -190,7 +191,9 @@ function readMetadata(reader: FieldReader, node: YamlNode | undefined): Metadata
 function checkDuplicates(documents: readonly PolicyDocument[], diagnostics: IstioDiagnostic[]): void {
   const seen = new Map<string, PolicyDocument>();
   for (const document of documents) {
-    const id = `${document.kind} ${document.namespace}/${document.name}`;
+    // Conditions name schedules and limits without a namespace.
+    const isGlobal = document.kind === "Schedule" || document.kind === "RateLimit";
+    const id = `${document.kind} ${isGlobal ? "" : `${document.namespace}/`}${document.name}`;
     const earlier = seen.get(id);
     if (earlier === undefined) {
       seen.set(id, document);
@@ -217,14 +220,25 @@ function checkLimits(documents: readonly PolicyDocument[], limits: ReadLimits, d
       const message = `the files have more rules than the limit rules, ${limits.rules}`;
       diagnostics.push({ code: "istio_limit_error", field: "spec.rules", message, at: document.places.at(document) });
     }
-    for (const rule of document.rules) {
-      for (const list of [...rule.from.flat(), ...rule.to.flat(), ...rule.when]) {
-        for (const value of list.values) {
-          if (value.text.length <= limits.valueLength) continue;
-          const message = `a value has ${value.text.length} characters; the limit valueLength is ${limits.valueLength}`;
-          diagnostics.push({ code: "istio_limit_error", field: list.name, message, at: document.places.at(value) });
-        }
-      }
+    for (const { from, to, when } of document.rules) {
+      for (const source of from) checkLengths(document, source, limits, diagnostics);
+      for (const operation of to) checkLengths(document, operation, limits, diagnostics);
+      checkLengths(document, when, limits, diagnostics);
+    }
+  }
+}
+
+function checkLengths(
+  document: PolicyDocument,
+  lists: readonly FieldValues[],
+  limits: ReadLimits,
+  diagnostics: IstioDiagnostic[],
+): void {
+  for (const { name, values } of lists) {
+    for (const value of values) {
+      if (value.text.length <= limits.valueLength) continue;
+      const message = `a value has ${value.text.length} characters; the limit valueLength is ${limits.valueLength}`;
+      diagnostics.push({ code: "istio_limit_error", field: name, message, at: document.places.at(value) });
     }
   }
 }

@@ -4,14 +4,22 @@
  * @source istio pilot/pkg/security/trustdomain/bundle.go ReplaceTrustDomainAliases
  */
 export function expandPrincipals(values: readonly string[], bundle: readonly string[]): readonly string[] {
-  return values.flatMap((value) => {
-    const parts = value.split("/");
-    const [domain] = parts as [string];
-    if (parts.length !== 5 || domain === "*") return [value];
-    if (domain !== "cluster.local" && !bundle.some((member) => related(domain, member))) return [value];
-    const rest = parts.slice(1).join("/");
-    return [...new Set(bundle.map((member) => (hasSuffixPattern(member, domain) ? value : `${member}/${rest}`)))];
-  });
+  const expanded: string[] = [];
+  for (const value of values) {
+    const slash = value.indexOf("/");
+    const domain = value.slice(0, slash);
+    const isWhole = value.split("/", 6).length === 5 && domain !== "*";
+    if (!isWhole || (domain !== "cluster.local" && !bundle.some((member) => related(domain, member)))) {
+      expanded.push(value);
+      continue;
+    }
+    const first = expanded.length;
+    for (const member of bundle) {
+      const replaced = hasSuffixPattern(member, domain) ? value : member + value.slice(slash);
+      if (!expanded.includes(replaced, first)) expanded.push(replaced);
+    }
+  }
+  return expanded;
 }
 
 /** A trust domain of the bundle stands for the whole bundle. */

@@ -9,22 +9,14 @@ export interface YamlDocument {
   readonly places: Places;
 }
 
-export interface YamlFile {
-  readonly documents: readonly YamlDocument[];
-  readonly diagnostics: readonly IstioDiagnostic[];
-}
-
-/** Reads all documents of a file. Documents without content are left out. */
-export function readYaml(file: string, text: string): YamlFile {
+/** Reads the documents of a file one after the other; those without content are left out. */
+export function* readYaml(file: string, text: string, diagnostics: IstioDiagnostic[]): Generator<YamlDocument> {
   const places = new Places(new Source(file, text));
-  const documents: YamlDocument[] = [];
-  const diagnostics: IstioDiagnostic[] = [];
   for (const [start, end] of splitDocuments(text)) {
     const root = readQuickYaml(text, start, end) ?? readFullYaml(places, start, end, diagnostics);
     if (root === undefined || (root.kind === "scalar" && root.value === null)) continue;
-    documents.push({ root, places });
+    yield { root, places };
   }
-  return { documents, diagnostics };
 }
 
 /**
