@@ -31,7 +31,8 @@ function describe(segments) {
   for (const { start, offset, name } of segments) {
     const list = byOffset.get(offset) ?? [];
     byOffset.set(offset, list);
-    const shown = /^[A-Z]/i.test(name) ? name : "";
+    // `-00` marks times at which nobody lived there.
+    const shown = /^[A-Z]|^-00$/i.test(name) ? name : "";
     if (list.at(-1)?.shown !== shown) list.push({ start, shown });
   }
   return [...byOffset]

@@ -70,7 +70,16 @@ interface Stretch {
   readonly after: number;
 }
 
+/** Zones that never had another offset; the newest database has made them links to places that did. */
+const FIXED_ZONES: ReadonlyMap<string, number> = new Map([
+  ["EST", -5 * 3600],
+  ["HST", -10 * 3600],
+  ["MST", -7 * 3600],
+]);
+
 function openZone(name: string, rules: string): TimeZone | undefined {
+  const fixed = FIXED_ZONES.get(name);
+  if (fixed !== undefined) return { name, offsetAt: () => fixed, abbreviationAt: () => name };
   let format: Intl.DateTimeFormat;
   try {
     format = new Intl.DateTimeFormat("en-US", {

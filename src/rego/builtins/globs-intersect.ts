@@ -5,7 +5,7 @@
  */
 export function globsIntersect(left: string, right: string): boolean {
   const trimmed = trim(simplify(tokenize(left)), simplify(tokenize(right)));
-  return trimmed !== undefined && new Intersection(...trimmed).normal(0, 0);
+  return trimmed !== undefined && new Intersection(...trimmed).normal(0, 0, "g1");
 }
 
 /** A pattern is malformed; the message is the reference's. */
@@ -68,6 +68,9 @@ function trim(g1: readonly GlobToken[], g2: readonly GlobToken[]): Globs | undef
   return [g1.slice(left, right1 + 1), g2.slice(left, right2 + 1)];
 }
 
+/** Which of the two patterns a question is about. */
+type Side = "g1" | "g2";
+
 class Intersection {
   readonly #g1: readonly GlobToken[];
   readonly #g2: readonly GlobToken[];
@@ -79,51 +82,51 @@ class Intersection {
     this.#g2 = g2;
   }
 
-  normal(from1: number, from2: number): boolean {
+  /** @param first the side whose flagged token goes first where both have one: the reference's verdict depends on it */
+  normal(from1: number, from2: number, first: Side): boolean {
     let i = from1;
     let j = from2;
     for (; i < this.#g1.length && j < this.#g2.length; i++, j++) {
       const a = this.#g1[i] as GlobToken;
       const b = this.#g2[j] as GlobToken;
-      if (a.flag !== "" || b.flag !== "") return this.#flagged(i, j, a.flag !== "" ? "g1" : "g2");
+      if (a.flag !== "" || b.flag !== "") {
+        const side = (first === "g1" ? a : b).flag !== "" ? first : other(first);
+        return (side === "g1" ? a : b).flag === "+" ? this.#plus(i, j, side) : this.#star(i, j, side);
+      }
       if (!matches(a, b)) return false;
     }
     return i === this.#g1.length && j === this.#g2.length;
   }
 
-  #flagged(i: number, j: number, side: "g1" | "g2"): boolean {
-    const token = (side === "g1" ? this.#g1[i] : this.#g2[j]) as GlobToken;
-    return this.#remember(token.flag === "+" ? 0 : 1, i, j, side, () =>
-      token.flag === "+" ? this.#plus(i, j, side) : this.#star(i, j, side),
-    );
-  }
-
-  #plus(i: number, j: number, side: "g1" | "g2"): boolean {
-    const a = this.#g1[i];
-    const b = this.#g2[j];
-    if (a === undefined || b === undefined || !matches(a, b)) return false;
-    const [nextI, nextJ] = side === "g1" ? [i, j + 1] : [i + 1, j];
-    if (this.#remember(1, nextI, nextJ, side, () => this.#star(nextI, nextJ, side))) return true;
-    const other = side === "g1" ? b : a;
-    return other.flag !== "" && (side === "g1" ? this.normal(i + 1, j) : this.normal(i, j + 1));
+  #plus(i: number, j: number, side: Side): boolean {
+    return this.#remember(0, i, j, side, () => {
+      const a = this.#g1[i] as GlobToken;
+      const b = this.#g2[j] as GlobToken;
+      if (!matches(a, b)) return false;
+      if (side === "g1" ? this.#star(i, j + 1, side) : this.#star(i + 1, j, side)) return true;
+      if ((side === "g1" ? b : a).flag === "") return false;
+      return side === "g1" ? this.normal(i + 1, j, side) : this.normal(i, j + 1, side);
+    });
   }
 
   /** The flagged token takes tokens of the other side until what remains matches. */
-  #star(i: number, j: number, side: "g1" | "g2"): boolean {
-    const [starred, others, from] = side === "g1" ? [this.#g1, this.#g2, j] : [this.#g2, this.#g1, i];
-    const at = side === "g1" ? i : j;
-    const star = starred[at] as GlobToken;
-    const next = starred[at + 1];
-    for (let k = from; k < others.length; k++) {
-      const token = others[k] as GlobToken;
-      if (next !== undefined && matches(token, next) && (side === "g1" ? this.normal(i + 1, k) : this.normal(k, j + 1)))
-        return true;
-      if (!matches(token, star)) return false;
-    }
-    return next === undefined;
+  #star(i: number, j: number, side: Side): boolean {
+    return this.#remember(1, i, j, side, () => {
+      const [starred, at, others, from] = side === "g1" ? [this.#g1, i, this.#g2, j] : [this.#g2, j, this.#g1, i];
+      const star = starred[at] as GlobToken;
+      const next = starred[at + 1];
+      for (let k = from; k < others.length; k++) {
+        const token = others[k] as GlobToken;
+        if (next !== undefined && matches(token, next)) {
+          if (side === "g1" ? this.normal(i + 1, k, side) : this.normal(k, j + 1, side)) return true;
+        }
+        if (!matches(token, star)) return false;
+      }
+      return next === undefined;
+    });
   }
 
-  #remember(kind: number, i: number, j: number, side: "g1" | "g2", find: () => boolean): boolean {
+  #remember(kind: number, i: number, j: number, side: Side, find: () => boolean): boolean {
     const key = ((i * (this.#g2.length + 2) + j) * 2 + kind) * 2 + (side === "g1" ? 0 : 1);
     const known = this.#known.get(key);
     if (known !== undefined) return known;
@@ -131,6 +134,10 @@ class Intersection {
     this.#known.set(key, verdict);
     return verdict;
   }
+}
+
+function other(side: Side): Side {
+  return side === "g1" ? "g2" : "g1";
 }
 
 function tokenize(text: string): readonly GlobToken[] {
