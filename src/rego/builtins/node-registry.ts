@@ -4,6 +4,7 @@ import { awsBuiltins } from "./providers-aws.ts";
 import { portableBuiltins } from "./registry.ts";
 import { tokenBuiltins } from "./tokens.ts";
 import { tokenSignBuiltins } from "./tokensign.ts";
+import { x509Builtins } from "./x509.ts";
 
 /** All builtins: the portable ones and those that need Node (keys, certificates, tokens). One line per category. */
 export const nodeBuiltins: readonly Builtin[] = [
@@ -12,4 +13,5 @@ export const nodeBuiltins: readonly Builtin[] = [
   cryptoBuiltins,
   tokenBuiltins,
   tokenSignBuiltins,
+  x509Builtins,
 ].flat();
