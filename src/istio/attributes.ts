@@ -34,16 +34,13 @@ export interface FieldName {
 
 /** Both twins of each field, by their names in the file. */
 function withTwins(fields: readonly (readonly [string, SimpleAttribute])[]): ReadonlyMap<string, FieldName> {
-  return new Map(
-    fields.flatMap(([name, kind]) => {
-      const attribute: Attribute = { kind };
-      const twin = `not${name.charAt(0).toUpperCase()}${name.slice(1)}`;
-      return [
-        [name, { name, attribute, negated: false }],
-        [twin, { name, attribute, negated: true }],
-      ] as const;
-    }),
-  );
+  const names = new Map<string, FieldName>();
+  for (const [name, kind] of fields) {
+    const attribute: Attribute = { kind };
+    names.set(name, { name, attribute, negated: false });
+    names.set(`not${name.charAt(0).toUpperCase()}${name.slice(1)}`, { name, attribute, negated: true });
+  }
+  return names;
 }
 
 export const SOURCE_FIELDS = withTwins([
