@@ -34,7 +34,7 @@ export function localTimeZone(): TimeZone {
 
 /**
  * The instant at which clocks in `zone` show the given local time, written as seconds since the epoch as if it were UTC.
- * Skipped times are read with the offset before the gap or after it, repeated ones as the first, as in Go's time.Date.
+ * Skipped times come out an hour early west of Greenwich and an hour late east of it, as in Go's time.Date.
  */
 export function instantOfLocal(zone: TimeZone, localSec: number): number {
   const offset = zone.offsetAt(localSec);
