@@ -141,7 +141,14 @@ describe("net.cidr_expand", () => {
 
   test("is bounded and charged for", () => {
     let spent = 0;
-    const charged = caller(netBuiltins, builtinContext({ spend: (steps) => void (spent += steps) }));
+    const charged = caller(
+      netBuiltins,
+      builtinContext({
+        spend: (steps) => {
+          spent += steps;
+        },
+      }),
+    );
     charged("net.cidr_expand", "10.0.0.0/22");
     expect(spent).toBe(1024);
     for (const cidr of ["10.0.0.0/11", "::/64", "::/0"])
