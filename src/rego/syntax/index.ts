@@ -21,16 +21,15 @@ export {
   stringTerm,
   varTerm,
 } from "./construct.ts";
+export { type JsonOptions, moduleToJson, termToJson } from "./json.ts";
+export { type ModuleOptions, parseModule, type SourceText } from "./module.ts";
 export {
   type LanguageOptions,
-  type ModuleOptions,
   type ParseResult,
-  parseModule,
   parseQuery,
   parseRef,
   parseTerm,
   type QueryOptions,
-  type SourceText,
 } from "./parse.ts";
 export { MAX_DEPTH, MAX_SOURCE_LENGTH } from "./parser.ts";
 export { bodyToText, exprToText, importToText, ruleRefToText, termToText } from "./text.ts";

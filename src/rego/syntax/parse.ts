@@ -1,42 +1,29 @@
 import { type Location, Source } from "../../base/index.ts";
-import type { Body, Diagnostic, Expr, Head, Import, Module, RefTerm, RegoVersion, Rule, Term, VarTerm } from "./ast.ts";
-import { attachAnnotations } from "./annotations.ts";
-import { BUILTIN_NAMES } from "./builtin-names.ts";
-import { booleanTerm, expr as makeExpr, operatorName, refTerm } from "./construct.ts";
+import type { Body, Diagnostic, Expr, RefTerm, Term } from "./ast.ts";
 import {
-  ALL_FEATURES,
   DEFAULT_ALLOWED_KEYWORDS,
+  DEFAULT_FEATURES,
   MAX_SOURCE_LENGTH,
   type ParsedStatements,
   Parser,
   type Statement,
 } from "./parser.ts";
 import { bodyToText, termToText } from "./text.ts";
-import { ALL_FUTURE_KEYWORDS, isReserved, V1_KEYWORDS } from "./tokens.ts";
+import { ALL_FUTURE_KEYWORDS, V1_KEYWORDS } from "./tokens.ts";
 
 export type ParseResult<T> =
   | { readonly value: T; readonly diagnostics?: undefined }
   | { readonly value?: undefined; readonly diagnostics: readonly Diagnostic[] };
-
-export interface SourceText {
-  readonly file: string;
-  readonly text: string;
-}
 
 export interface LanguageOptions {
   /** The language a module is written in, unless it says otherwise by `import rego.v1`. Default v1. */
   readonly version?: "v0" | "v1" | undefined;
   /** Keywords active without an import, such as `["in", "not"]`; `"*"` stands for all that are allowed. */
   readonly futureKeywords?: readonly string[] | undefined;
-  /** Capabilities: language features. Default all. */
+  /** Capabilities: language features. Default: all of v1, and v0's without template strings. */
   readonly features?: readonly string[] | undefined;
   /** Capabilities: the keywords that `import future.keywords.…` may activate. Default all. */
   readonly allowedKeywords?: readonly string[] | undefined;
-}
-
-export interface ModuleOptions extends LanguageOptions {
-  /** Read METADATA comments. */
-  readonly annotations?: boolean | undefined;
 }
 
 export interface QueryOptions extends LanguageOptions {
@@ -47,16 +34,6 @@ export interface QueryOptions extends LanguageOptions {
 type Settled =
   | { readonly statements: ParsedStatements; readonly diagnostics?: undefined }
   | { readonly diagnostics: readonly Diagnostic[] };
-
-/** Reads a policy. Never throws: what is wrong with the text comes back as diagnostics, in OPA's words. */
-export function parseModule(source: Source | SourceText, options: ModuleOptions = {}): ParseResult<Module> {
-  const text = source instanceof Source ? source : new Source(source.file, source.text);
-  const parsed = parseStatements(text, options, false);
-  if (parsed.diagnostics !== undefined) return { diagnostics: parsed.diagnostics };
-  const assembled = assemble(text, parsed.statements, options.version ?? "v1");
-  if (assembled.value === undefined || options.annotations !== true) return assembled;
-  return attachAnnotations(assembled.value, parsed.statements.statements);
-}
 
 /** Reads an ad-hoc query: the literals of a body. An empty query is an empty body. */
 export function parseQuery(text: string, options: QueryOptions = {}): ParseResult<Body> {
@@ -92,16 +69,17 @@ export function parseRef(text: string, options: QueryOptions = {}): ParseResult<
   return failure(parsed.value.at, `expected ref but got ${termToText(parsed.value)}`);
 }
 
-function failure(at: Location | undefined, message: string): { readonly diagnostics: readonly Diagnostic[] } {
+export function failure(at: Location | undefined, message: string): { readonly diagnostics: readonly Diagnostic[] } {
   return { diagnostics: [{ code: "rego_parse_error", message, at }] };
 }
 
-function parseStatements(source: Source, options: LanguageOptions, skipRules: boolean): Settled {
+/** Reads the statements of a text, before they are made into anything. */
+export function parseStatements(source: Source, options: LanguageOptions, skipRules: boolean): Settled {
   if (source.text.length > MAX_SOURCE_LENGTH) {
     return failure(undefined, `source is longer than ${MAX_SOURCE_LENGTH} characters`);
   }
   const version = options.version ?? "v1";
-  const features = new Set(options.features ?? ALL_FEATURES);
+  const features = new Set(options.features ?? DEFAULT_FEATURES[version]);
   if (version === "v1" && !features.has("rego_v1")) {
     return failure(undefined, "illegal capabilities: rego_v1 feature required for parsing v1 Rego");
   }
@@ -138,7 +116,7 @@ function runParser(parser: Parser): ParsedStatements | undefined {
   }
 }
 
-function placeOfStatement(statement: Statement): Location | undefined {
+export function placeOfStatement(statement: Statement): Location | undefined {
   switch (statement.kind) {
     case "package":
       return statement.package.at;
@@ -149,183 +127,4 @@ function placeOfStatement(statement: Statement): Location | undefined {
     case "body":
       return statement.body[0]?.at;
   }
-}
-
-/** Makes a module of its statements. Those that were read as queries are rules written without a body. */
-function assemble(source: Source, parsed: ParsedStatements, language: "v0" | "v1"): ParseResult<Module> {
-  const [first, ...rest] = parsed.statements;
-  if (first === undefined) {
-    return failure({ source, row: 0, col: 0, offset: 0, end: 0 }, "empty module");
-  }
-  const errors: Diagnostic[] = [];
-  const report = (at: Location | undefined, message: string): void => {
-    errors.push({ code: "rego_parse_error", message, at });
-  };
-  if (first.kind !== "package") report(placeOfStatement(first), "package expected");
-  let version: RegoVersion = language;
-  const imports: Import[] = [];
-  const rules: Rule[] = [];
-  for (const statement of rest) {
-    switch (statement.kind) {
-      case "import":
-        imports.push(statement.import);
-        if (version === "v0" && termToText(statement.import.path) === "rego.v1") version = "v0v1";
-        break;
-      case "rule":
-        rules.push(statement.rule);
-        break;
-      case "package":
-        report(statement.package.at, "unexpected package");
-        break;
-      case "body": {
-        const rule = ruleFromBody(statement.body);
-        if (typeof rule === "string") report(statement.body[0]?.at, `${rule}${keywordHint(statement, version)}`);
-        else rules.push(rule);
-      }
-    }
-  }
-  if (version !== "v0") {
-    for (const rule of rules) {
-      for (let branch: Rule | undefined = rule; branch !== undefined; branch = branch.else) {
-        for (const message of versionErrors(branch)) report(branch.at, message);
-      }
-    }
-  }
-  if (errors.length > 0 || first.kind !== "package") return { diagnostics: errors };
-  return {
-    value: {
-      file: source.name,
-      package: first.package,
-      imports,
-      rules,
-      comments: parsed.comments,
-      annotations: [],
-      version,
-    },
-  };
-}
-
-/** In v0, a name before `if` or `contains` is a statement of its own unless the keyword was imported. */
-function keywordHint(statement: Statement & { readonly kind: "body" }, version: RegoVersion): string {
-  if (version === "v1" || statement.body[0]?.form.kind !== "term") return "";
-  if (statement.next === "if") return " (hint: `import future.keywords.if` for `p if { ... }` rules)";
-  if (statement.next === "contains")
-    return " (hint: `import future.keywords.contains` for `p contains x { ... }` rules)";
-  return "";
-}
-
-/** What v1 demands of a rule beyond its grammar. */
-function versionErrors(rule: Rule): readonly string[] {
-  const { head } = rule;
-  const what = head.args !== undefined && head.args.length > 0 ? "function" : "rule";
-  const errors: string[] = [];
-  const name = head.name ?? "";
-  if (head.reference.terms.length < 2 && isReserved(name, "v1")) {
-    errors.push(`${name} keyword cannot be used for rule name`);
-  }
-  if (rule.generatedBody && head.generatedValue) {
-    errors.push(`${what} must have value assignment and/or body declaration`);
-  }
-  if (!rule.generatedBody && !rule.default && head.keywords?.includes("if") !== true) {
-    errors.push(`\`if\` keyword is required before ${what} body`);
-  }
-  if (head.value === undefined && head.keywords?.includes("contains") !== true) {
-    errors.push("`contains` keyword is required for partial set rules");
-  }
-  return errors;
-}
-
-/** The rule a query statement stands for (`p = 1`, `f(x) = y`, v0's `p[1]`), or why it stands for none. */
-export function ruleFromBody(body: Body): Rule | string {
-  const [only] = body;
-  if (only === undefined || body.length !== 1) return "multiple expressions cannot be used for rule head";
-  if (only.with.length > 0) return "expressions using with keyword cannot be used for rule head";
-  if (only.negated) return "negated expressions cannot be used for rule head";
-  const { form } = only;
-  switch (form.kind) {
-    case "some":
-      return "'some' declarations cannot be used for rule head";
-    case "term":
-      return ruleFromTerm(form.term);
-    case "call":
-      return ruleFromCall(only, form.operator, form.args);
-    default:
-      return "expression cannot be used for rule head";
-  }
-}
-
-function ruleFromTerm(term: Term): Rule | string {
-  if (term.kind !== "ref") return `${term.kind} cannot be used for rule name`;
-  const [name, key] = term.terms;
-  if (term.terms.length < 2) return "refs cannot be used for rule head";
-  if (name?.kind !== "var") return `invalid rule head: ${termToText(term)}`;
-  if (term.terms.length > 2) {
-    const value = booleanTerm(true, term.at);
-    return plainRule({ reference: term, value, generatedValue: true, at: term.at }, term.at, term.at);
-  }
-  const head = { reference: refTerm([name], name.at), key, isSet: true, name: name.name, at: term.at };
-  return plainRule(head, term.at, term.at);
-}
-
-function ruleFromCall(only: Expr, operator: RefTerm, args: readonly Term[]): Rule | string {
-  const name = operatorName(operator);
-  if (name === "eq" || name === "assign") {
-    const [left, right] = args;
-    if (left === undefined || right === undefined) return "assignment requires two operands";
-    const rule = ruleFromEquation(left, right);
-    if (typeof rule === "string") return rule;
-    return { ...rule, at: only.at, head: { ...rule.head, at: only.at, assign: name === "assign" } };
-  }
-  if (name !== undefined && BUILTIN_NAMES.has(name)) return "rule name conflicts with built-in function";
-  if (args.length === 0) return "rule argument list must take at least one argument";
-  const { at } = operator;
-  if (operator.terms[0]?.kind !== "var") return `invalid rule head: ${termToText(operator)}`;
-  const value = booleanTerm(true, at);
-  return plainRule({ reference: operator, args, value, generatedValue: false, at }, at, at);
-}
-
-function ruleFromEquation(left: Term, value: Term): Rule | string {
-  if (left.kind === "call") {
-    const { operator } = left;
-    if (operator.terms[0]?.kind === "var") {
-      return plainRule({ reference: operator, args: left.args, value, at: left.at }, left.at, value.at);
-    }
-  }
-  if (left.kind === "ref") {
-    const [name, key] = left.terms;
-    if (name?.kind !== "var") return `invalid rule head: ${termToText(left)}`;
-    if (left.terms.length === 2) {
-      return plainRule({ reference: left, key, value, name: name.name, at: value.at }, value.at, value.at);
-    }
-    return plainRule({ reference: left, value, at: value.at }, value.at, value.at);
-  }
-  if (left.kind !== "var") return `${left.kind} cannot be used for rule name`;
-  return plainRule({ reference: refTerm([left], left.at), value, at: left.at }, left.at, value.at);
-}
-
-function plainRule(
-  head: Partial<Head> & { readonly reference: RefTerm; readonly at: Location },
-  at: Location,
-  bodyAt: Location,
-): Rule {
-  const [first, ...path] = head.reference.terms;
-  return {
-    head: {
-      args: undefined,
-      key: undefined,
-      value: undefined,
-      assign: false,
-      generatedValue: false,
-      isSet: false,
-      keywords: [],
-      ...(path.length === 0 && first?.kind === "var" ? { name: (first as VarTerm).name } : {}),
-      ...head,
-    },
-    body: [makeExpr(booleanTerm(true, bodyAt), { at: bodyAt })],
-    generatedBody: true,
-    default: false,
-    else: undefined,
-    annotations: [],
-    at,
-  };
 }

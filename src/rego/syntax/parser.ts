@@ -68,7 +68,11 @@ const MAX_NUMBER_BITS = 100_000;
 /** Language features that capabilities may switch off. */
 export type Feature = "rego_v1" | "rego_v1_import" | "keywords_in_refs" | "template_strings";
 
-export const ALL_FEATURES: readonly Feature[] = ["rego_v1", "rego_v1_import", "keywords_in_refs", "template_strings"];
+/** What OPA's own capabilities hold for each language. */
+export const DEFAULT_FEATURES: Readonly<Record<"v0" | "v1", readonly Feature[]>> = {
+  v0: ["rego_v1", "rego_v1_import", "keywords_in_refs"],
+  v1: ["rego_v1", "keywords_in_refs", "template_strings"],
+};
 
 export interface ParserOptions {
   readonly version: "v0" | "v1";
@@ -759,7 +763,7 @@ export class Parser {
     switch (this.#kind) {
       case "{":
       case "if":
-        own = { ...own, generatedValue: true, value: booleanTerm(true, start) };
+        own = { ...own, generatedValue: true, value: booleanTerm(true) };
         break;
       case "assign":
       case "eq": {
@@ -863,7 +867,7 @@ export class Parser {
     const at = this.#span(start);
     if (value !== undefined) return { ...base, value, assign, at };
     if (reference.terms.length === 2 && args === undefined) return { ...base, assign, at };
-    return { ...base, assign, value: booleanTerm(true, at), generatedValue: true, at };
+    return { ...base, assign, value: booleanTerm(true), generatedValue: true, at };
   }
 
   #containsHead(base: Head, name: string, called: boolean): Head {

@@ -279,10 +279,10 @@ export function relocateExpr(expr: Expr, at: Location): Expr {
   return mapExpr(expr, relocation(at));
 }
 
+/** The name keeps its place. */
 export function relocateHead(head: Head, at: Location): Head {
   return {
     ...head,
-    reference: relocateTerm(head.reference, at),
     args: head.args?.map((arg) => relocateTerm(arg, at)),
     key: head.key && relocateTerm(head.key, at),
     value: head.value && relocateTerm(head.value, at),
