@@ -1,3 +1,4 @@
+import { CompileError } from "../rego/engine/index.ts";
 import type { Command } from "./command.ts";
 import { CommandError } from "./command-error.ts";
 import { errorsText, outputErrors } from "./failure.ts";
@@ -68,5 +69,12 @@ async function check(values: FlagValues, terminal: Terminal): Promise<number> {
 function report(thrown: unknown, values: FlagValues, terminal: Terminal): void {
   const errors = outputErrors(thrown);
   if (values.string("format") === "json") terminal.err(prettyJson({ errors: errors.map(({ document }) => document) }));
-  else terminal.err(`${errorsText(errors)}\n`);
+  else terminal.err(`${loadingText(thrown, errorsText(errors))}\n`);
+}
+
+/** OPA's loader reports what it cannot parse in words of its own. */
+function loadingText(thrown: unknown, text: string): string {
+  const isParseError =
+    thrown instanceof CompileError && thrown.diagnostics.every(({ code }) => code === "rego_parse_error");
+  return isParseError ? text.replace(/^(\d+ errors? occurred)/, "$1 during loading") : text;
 }

@@ -3,7 +3,7 @@ import { type ArityOf, type Environment, type Findings, sourceName } from "./con
 import type { Names } from "./program.ts";
 import { refText, termText } from "./text.ts";
 import { TypeEnv } from "./type-env.ts";
-import { callError } from "./type-errors.ts";
+import { arityError } from "./type-errors.ts";
 import { isAssignment, operatorName, refHeadName, rootDocument, type Visitor } from "./walk.ts";
 
 /** Functions without a result (`print`) cannot be used as values. @source OPA v1/ast/compile.go, checkVoidCalls */
@@ -45,8 +45,8 @@ export function functionVisitor(environment: Environment, arityOf: ArityOf): Vis
       const signature = signatures.get(operatorName(form.operator));
       if (signature !== undefined) {
         const have = form.args.map((arg) => types.typeOf(arg));
-        const { code, message, at, details } = callError(expr.at, shown, "arity mismatch", have, signature.type);
-        findings.add(code, message, at, details === undefined ? {} : { details });
+        const { unknownCause: _, ...finding } = arityError(expr.at, shown, have, signature.type);
+        findings.report(finding);
       } else {
         const given = expr.generated ? operands - 1 : operands;
         findings.add(

@@ -3,7 +3,6 @@ import type { Body, Comprehension, Diagnostic, Expr, RefTerm, Rule, Term, With }
 import {
   ANY,
   arrayType,
-  callText,
   functionType,
   isAny,
   isUnknown,
@@ -21,7 +20,7 @@ import type { CompiledRule, Names, Program, RuleBranch, RuleTreeNode, TypeChecke
 import { refText } from "./text.ts";
 import { childOf } from "./tree.ts";
 import { constantOf, groundPrefix, TypeEnv, TypeTree } from "./type-env.ts";
-import { argumentError, callError, matchError, type TypeDiagnostic, typeError } from "./type-errors.ts";
+import { arityError, callError, matchError, type TypeDiagnostic, typeError } from "./type-errors.ts";
 import { checkRefs, type ShowRef } from "./type-refs.ts";
 import { type Schemas, SchemaAnnotations, schemaTypeOf } from "./type-schemas.ts";
 import { unifyTerms, unifyWithType } from "./type-unify.ts";
@@ -208,22 +207,20 @@ function checkFunctionReplacement(env: TypeEnv, modifier: With): TypeDiagnostic 
   const value = env.typeOf(modifier.value);
   if (target?.kind !== "function" || value?.kind !== "function" || unifies(target, value)) return undefined;
   const name = modifier.target.kind === "ref" ? refText(modifier.target) : modifier.target.name;
-  const { result: _, ...want } = target;
-  return argumentError(
+  return arityError(
     modifier.at,
     name,
-    "arity mismatch",
     value.args.map(({ type }) => type),
-    callText({ ...want, result: undefined }),
+    target,
   );
 }
 
 function checkEquality(env: TypeEnv, at: Location, args: readonly Term[]): TypeDiagnostic | undefined {
   const have = args.map((arg) => env.typeOf(arg));
   const [left, right] = args;
-  const want = callText(functionType([ANY, ANY], undefined));
-  if (left === undefined || right === undefined) return argumentError(at, "eq", "too few arguments", have, want);
-  if (args.length > 2) return argumentError(at, "eq", "too many arguments", have, want);
+  const want = functionType([ANY, ANY], undefined);
+  if (left === undefined || right === undefined) return callError(at, "eq", "too few arguments", have, want);
+  if (args.length > 2) return callError(at, "eq", "too many arguments", have, want);
   return unifyTerms(env, left, right) ? undefined : matchError(at, have[0], have[1]);
 }
 

@@ -1,4 +1,4 @@
-export { readFunctionType, readType, TypeFormatError, writeType } from "./json.ts";
+export { describeType, readFunctionType, readType, TypeFormatError, writeType } from "./json.ts";
 export {
   ANY,
   anyOf,

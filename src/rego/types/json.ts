@@ -83,40 +83,54 @@ function listOf(object: ObjectValue, key: string): readonly Value[] {
   return list;
 }
 
-/** Writes a type as capabilities files do: without names and descriptions. */
-export function writeType(type: Type | undefined): JsonObject {
-  if (type === undefined) throw new TypeError("an unknown type cannot be written");
+/** Writes a type as capabilities files do: without names and descriptions. Unknown parts are null. */
+export function writeType(type: Type): JsonObject {
   switch (type.kind) {
     case "recursive":
       return { name: type.name };
     case "array":
       return {
-        ...(type.dynamic !== undefined && { dynamic: writeType(type.dynamic) }),
-        ...(type.static.length > 0 && { static: type.static.map(writeType) }),
+        ...(type.dynamic !== undefined && { dynamic: writePart(type.dynamic) }),
+        ...(type.static.length > 0 && { static: type.static.map(writePart) }),
         type: "array",
       };
     case "object":
       return {
         ...(type.dynamic !== undefined && {
-          dynamic: { key: writeType(type.dynamic.key), value: writeType(type.dynamic.value) },
+          dynamic: { key: writePart(type.dynamic.key), value: writePart(type.dynamic.value) },
         }),
         ...(type.static.length > 0 && {
-          static: type.static.map(({ key, value }) => ({ key, value: writeType(value) })),
+          static: type.static.map(({ key, value }) => ({ key, value: writePart(value) })),
         }),
         type: "object",
       };
     case "set":
-      return { of: writeType(type.of), type: "set" };
+      return { ...(type.of !== undefined && { of: writePart(type.of) }), type: "set" };
     case "any":
-      return { ...(type.of.length > 0 && { of: type.of.map(writeType) }), type: "any" };
+      return { ...(type.of.length > 0 && { of: type.of.map(writePart) }), type: "any" };
     case "function":
       return {
-        ...(type.args.length > 0 && { args: type.args.map((arg) => writeType(arg.type)) }),
-        ...(type.result !== undefined && { result: writeType(type.result.type) }),
+        ...(type.args.length > 0 && { args: type.args.map((arg) => writePart(arg.type)) }),
+        ...(type.result !== undefined && { result: writePart(type.result.type) }),
         type: "function",
-        ...(type.variadic !== undefined && { variadic: writeType(type.variadic) }),
+        ...(type.variadic !== undefined && { variadic: writePart(type.variadic) }),
       };
     default:
       return { type: type.kind };
   }
+}
+
+function writePart(type: Type | undefined): JsonObject | null {
+  return type === undefined ? null : writeType(type);
+}
+
+/** A type in an error's details: what is not known is null; operands have their names and descriptions. Keys are sorted. */
+export function describeType({ type, name, about }: NamedType): JsonObject | null {
+  if (type === undefined) return null;
+  const document: JsonObject = {
+    ...writeType(type),
+    ...(name !== undefined && name !== "" && { name }),
+    ...(about !== undefined && about !== "" && { description: about }),
+  };
+  return Object.fromEntries(Object.entries(document).sort(([a], [b]) => (a < b ? -1 : 1)));
 }
