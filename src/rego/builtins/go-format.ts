@@ -68,10 +68,14 @@ export function goSprintf(format: string, args: readonly GoValue[], spend: (step
 export function goSprint(args: readonly GoValue[], spend: (steps: number) => void): string {
   let out = "";
   args.forEach((value, i) => {
-    if (i > 0 && typeof value !== "string" && typeof args[i - 1] !== "string") out += " ";
+    if (i > 0 && !isStringKind(value) && !isStringKind(args[i - 1] as GoValue)) out += " ";
     out += new Printer(spend).printOne(value);
   });
   return out;
+}
+
+function isStringKind(value: GoValue): boolean {
+  return typeof value === "string" || value instanceof GoJsonNumber;
 }
 
 /** `fmt.Sprintln`: operands with spaces between them and a line feed. */

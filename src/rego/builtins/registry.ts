@@ -1,3 +1,5 @@
+import { templateBuiltins } from "./template.ts";
+import { uriBuiltins } from "./uri.ts";
 import { uuidBuiltins } from "./uuid.ts";
 import { semverBuiltins } from "./semver.ts";
 import { unitBuiltins } from "./units.ts";
@@ -28,6 +30,8 @@ import { tracingBuiltins } from "./tracing.ts";
 
 /** Builtins that run anywhere JavaScript does, browsers included. One line per category. */
 export const portableBuiltins: readonly Builtin[] = [
+  templateBuiltins,
+  uriBuiltins,
   uuidBuiltins,
   semverBuiltins,
   unitBuiltins,

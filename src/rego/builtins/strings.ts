@@ -173,7 +173,7 @@ export function replacePairs(
     }
     const code = text.codePointAt(at) as number;
     const bytes = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
-    if (between === undefined || bytes === 1) out += String.fromCodePoint(code);
+    if (between === undefined || between === "" || bytes === 1) out += String.fromCodePoint(code);
     else out += `\ufffd${`${between}\ufffd`.repeat(bytes - 1)}`;
     at += code > 0xffff ? 2 : 1;
     checkTextSize(out.length);

@@ -46,7 +46,8 @@ function describe(bytes: Uint8Array): Value {
     BigInt(view.getUint32(0)) | (BigInt(view.getUint16(4)) << 32n) | (BigInt(view.getUint16(6) & 0xfff) << 48n);
   const timed = {
     ...common,
-    time: fromBigInt((steps - EPOCH_OFFSET) * 100n),
+    // Far times wrap, as Go's int64 nanoseconds do.
+    time: fromBigInt(BigInt.asIntN(64, (steps - EPOCH_OFFSET) * 100n)),
     nodeid: Array.from(node, (byte) => encodeHex(Uint8Array.of(byte))).join("-"),
     macvariables: macVariables(node[0] as number),
     clocksequence: view.getUint16(8) & 0x3fff,

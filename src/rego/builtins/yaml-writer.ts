@@ -292,8 +292,8 @@ const ESCAPES: ReadonlyMap<string, string> = new Map([
 ]);
 
 function escaped(char: string): string {
-  const escape = ESCAPES.get(char);
-  if (escape !== undefined) return escape;
+  const short = ESCAPES.get(char);
+  if (short !== undefined) return short;
   if (PRINTABLE.test(char)) return char;
   const code = char.codePointAt(0) as number;
   const hex = code.toString(16).toUpperCase();

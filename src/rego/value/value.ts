@@ -151,8 +151,8 @@ export class RegoObject {
 
   get(key: Value): Value | undefined {
     const scalar = scalarKey(key);
-    if (scalar !== undefined) return this.#scalars.get(scalar);
-    return this.#composites?.find(key)?.value;
+    const value = scalar === undefined ? undefined : this.#scalars.get(scalar);
+    return value !== undefined || this.#composites === undefined ? value : this.#composites.find(key)?.value;
   }
 
   has(key: Value): boolean {
@@ -162,13 +162,18 @@ export class RegoObject {
   /** For the maker of the object only. */
   set(key: Value, value: Value): void {
     this.#sorted = undefined;
+    const entry = this.#composites?.find(key);
+    if (entry !== undefined) {
+      entry.value = value;
+      return;
+    }
     const scalar = scalarKey(key);
-    if (scalar !== undefined) this.#scalars.set(scalar, value);
+    // A number whose text is not its canonical form (`1e3`) keeps that text as a key.
+    if (scalar !== undefined && (!(key instanceof RegoNumber) || this.#scalars.has(scalar)))
+      this.#scalars.set(scalar, value);
     else {
       this.#composites ??= new Composites();
-      const entry = this.#composites.find(key);
-      if (entry === undefined) this.#composites.insert({ key, value });
-      else entry.value = value;
+      this.#composites.insert({ key, value });
     }
   }
 
