@@ -177,7 +177,10 @@ class Writer {
       case "call":
         return [this.term(term.operator), ...term.args.map((arg) => this.term(arg))];
       case "templatestring":
-        return { parts: term.parts.map((part) => this.#templatePart(part)), multi_line: term.multiline };
+        return {
+          parts: term.parts.length === 0 ? null : term.parts.map((part) => this.#templatePart(part)),
+          multi_line: term.multiline,
+        };
     }
   }
 

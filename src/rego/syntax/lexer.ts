@@ -254,6 +254,11 @@ class Lexer {
     }
     this.#templates.pop();
     this.#begin();
+    if (this.#char() === 0x0a) {
+      // A line end counts as the start of its next line.
+      this.#startRow++;
+      this.#startCol = 0;
+    }
     this.#templatePart(open.raw, true);
   }
 

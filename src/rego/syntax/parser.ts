@@ -116,7 +116,8 @@ interface ParseError {
 interface CachedTerm {
   readonly term: Term | undefined;
   readonly after: State;
-  /** Wildcards are numbered by position, so that another count makes another term. */
+  /** A keyword here may be a name when read from another place, and wildcards are numbered: both make another term. */
+  readonly kindBefore: TokenKind;
   readonly wildcardsBefore: number;
   readonly newErrors: readonly ParseError[];
 }
@@ -1519,8 +1520,10 @@ export class Parser {
 
   #term(): Term | undefined {
     const index = this.#index;
+    const kindBefore = this.#kind;
+    const wildcardsBefore = this.#wildcards;
     const cached = this.#cache.get(index);
-    if (cached !== undefined && cached.wildcardsBefore === this.#wildcards) {
+    if (cached?.kindBefore === kindBefore && cached.wildcardsBefore === wildcardsBefore) {
       const { index: next, kind, wildcards } = cached.after;
       this.#index = next;
       this.#kind = kind;
@@ -1529,12 +1532,11 @@ export class Parser {
       return cached.term;
     }
     if (!this.#enter(NESTING)) return undefined;
-    const wildcardsBefore = this.#wildcards;
     const errorsBefore = this.#errors.length;
     const term = this.#uncachedTerm();
     this.#depth -= NESTING;
     const newErrors = this.#errors.slice(errorsBefore);
-    this.#cache.set(index, { term, after: this.#save(), wildcardsBefore, newErrors });
+    this.#cache.set(index, { term, after: this.#save(), kindBefore, wildcardsBefore, newErrors });
     return term;
   }
 
