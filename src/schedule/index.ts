@@ -1,0 +1,10 @@
+export {
+  compileSchedule,
+  isOpen,
+  nextOpening,
+  type Schedule,
+  type ScheduleException,
+  type ScheduleHours,
+  type ScheduleSpec,
+  type ScheduleWindow,
+} from "./schedule.ts";
