@@ -7,6 +7,8 @@ import type { YamlEntry, YamlMap, YamlNode, YamlScalar, YamlSeq } from "./node.t
  * parser by returning undefined. Where it answers, its answer is the full parser's: a test compares the two.
  */
 export function readQuickYaml(text: string, start: number, end: number): YamlNode | undefined {
+  // Other line breaks, other blanks, control characters: where JavaScript and YAML could disagree.
+  if (UNUSUAL.test(text.slice(start, end))) return undefined;
   try {
     return new QuickReader(text, start, end).document();
   } catch (error) {
@@ -14,6 +16,8 @@ export function readQuickYaml(text: string, start: number, end: number): YamlNod
     throw error;
   }
 }
+
+const UNUSUAL = /[^\x20-\x7e\r\n]|\r(?!\n)/;
 
 const UNSURE = new Error("left to the full parser");
 const MAX_DEPTH = 100;
@@ -159,7 +163,8 @@ class QuickReader {
       const keyEnd = this.#at;
       if (seen.has(key)) unsure();
       seen.add(key);
-      while (this.#code() === SPACE) unsure(); // `key :` is legal, and rare
+      // `key :` is legal and rare; `"key":value` is legal in flow collections only.
+      if (this.#code() !== COLON || !this.#isBlank(1)) unsure();
       this.#at++; // the colon
       const valueAt = this.#at;
       const row = this.#line;

@@ -181,6 +181,11 @@ function readMetadata(reader: FieldReader, node: YamlNode | undefined): Metadata
     const text = reader.string(value, `metadata.annotations[${JSON.stringify(key)}]`);
     if (text !== undefined) annotations.set(key, text);
   }
+  if (namespace !== undefined && !/^(?:[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?)?$/.test(namespace.text)) {
+    const hint = "a namespace is a DNS label: lower-case letters, digits and -";
+    const message = `${JSON.stringify(namespace.text)} is no namespace`;
+    reader.refuse("istio_value_error", namespace, "metadata.namespace", message, hint);
+  }
   return {
     name,
     namespace: namespace === undefined || namespace.text === "" ? "default" : namespace.text,

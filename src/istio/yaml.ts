@@ -32,7 +32,8 @@ function* splitDocuments(text: string): Generator<readonly [number, number]> {
   yield [start, text.length];
 }
 
-function readFullYaml(
+/** The full parser: every YAML feature, or a diagnostic. */
+export function readFullYaml(
   places: Places,
   start: number,
   end: number,
