@@ -6,7 +6,7 @@ import { CommandError } from "./command-error.ts";
 import { errorsText, fromEvalError, type OutputError, outputErrors } from "./failure.ts";
 import { type Flag, type FlagValues, UsageError } from "./flags.ts";
 import { cliIo } from "./io.ts";
-import { type Document, jsonText, limited, prettyJson, sorted, tableText } from "./output.ts";
+import { type Document, durationText, jsonText, limited, prettyJson, sorted, tableText } from "./output.ts";
 import {
   compilePolicy,
   LOADING_FLAGS,
@@ -387,7 +387,7 @@ function profileText(profile: readonly ProfileEntry[] | undefined): string {
   return tableText(
     ["Time", "Num Eval", "Num Redo", "Num Gen Expr", "Location"],
     profile.map((entry) => [
-      `${(entry.total_time_ns / 1000).toFixed(3)}µs`,
+      durationText(entry.total_time_ns),
       String(entry.num_eval),
       String(entry.num_redo),
       String(entry.num_gen_expr),

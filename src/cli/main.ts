@@ -20,6 +20,7 @@ const COMMANDS: ReadonlyMap<string, Entry> = new Map([
   ["check", { about: "Check Rego source files", load: async () => (await import("./check.ts")).checkCommand }],
   ["eval", { about: "Evaluate a Rego query", load: async () => (await import("./eval.ts")).evalCommand }],
   ["run", { about: "Start the authorization server", load: async () => (await import("./run.ts")).runCommand }],
+  ["test", { about: "Execute Rego test cases", load: async () => (await import("./test.ts")).testCommand }],
   ["version", { about: "Print the version", load: async () => (await import("./version.ts")).versionCommand }],
 ]);
 

@@ -102,3 +102,16 @@ export function limited(text: string, limit: number): string {
   const bytes = new TextEncoder().encode(text);
   return limit > 0 && bytes.length > limit ? `${new TextDecoder().decode(bytes.subarray(0, limit))}...` : text;
 }
+
+/** A duration as Go prints it: `1.5s`, `250.5ms`, `9µs`. */
+export function durationText(nanoseconds: number): string {
+  const plain = (amount: number) => String(Number(amount.toFixed(9)));
+  if (nanoseconds < 1000) return `${nanoseconds}ns`;
+  if (nanoseconds < 1e6) return `${plain(nanoseconds / 1e3)}µs`;
+  if (nanoseconds < 1e9) return `${plain(nanoseconds / 1e6)}ms`;
+  const seconds = nanoseconds / 1e9;
+  const hours = Math.floor(seconds / 3600);
+  const minutes = Math.floor((seconds % 3600) / 60);
+  const rest = `${plain(seconds - hours * 3600 - minutes * 60)}s`;
+  return `${hours > 0 ? `${hours}h` : ""}${hours > 0 || minutes > 0 ? `${minutes}m` : ""}${rest}`;
+}

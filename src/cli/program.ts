@@ -96,19 +96,24 @@ export function compilePolicy(
   const modules = parseModules(files.modules, settings);
   if (modules.length > 0) timers?.add("rego_module_parse", started);
   started = performance.now();
-  const { capabilities, schemas } = settings;
-  const policy = compile({
+  const policy = compileModules(modules, files.data, settings);
+  if (modules.length > 0) timers?.add("rego_module_compile", started);
+  return policy;
+}
+
+/** @throws {CompileError} */
+export function compileModules(modules: readonly Module[], data: Value, settings: PolicySettings): Policy {
+  const { version, capabilities, schemas, strict, keepPrint } = settings;
+  return compile({
     modules,
-    version: settings.version,
-    data: files.data as Value,
+    version,
+    data,
     builtins: nodeBuiltins,
-    keepPrint: settings.keepPrint !== false,
-    strict: settings.strict === true,
+    keepPrint: keepPrint !== false,
+    strict: strict === true,
     ...(capabilities !== undefined && { capabilities }),
     ...(schemas !== undefined && { schemas }),
   });
-  if (modules.length > 0) timers?.add("rego_module_compile", started);
-  return policy;
 }
 
 /** Reads a JSON or YAML document from text. @throws {CommandError} */

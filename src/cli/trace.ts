@@ -90,6 +90,22 @@ export class Recorder implements Tracer {
     };
   }
 
+  /** What was evaluated so far, as a report on modules. */
+  coverage(policy: Policy): { readonly percent: number; readonly document: Document } {
+    const document = coverageReport(policy.program.modules, this.#covered) as { readonly coverage: number };
+    return { percent: document.coverage, document: document as unknown as Document };
+  }
+
+  /** The expressions that were reached and never held, in the order they were reached. */
+  failuresText(): string {
+    const failed = [...this.#timings.values()].filter(
+      ({ at, evals, exits }) => at.source.name !== "" && evals > 0 && exits === 0,
+    );
+    const places = failed.map(({ at }) => `${at.source.name}:${at.row}`);
+    const width = Math.max(0, ...places.map((place) => place.length));
+    return failed.map(({ at }, i) => `${(places[i] as string).padEnd(width)}  Fail ${textOf(at)}\n`).join("");
+  }
+
   #explanation(mode: string): readonly Document[] {
     if (mode === "off") return [];
     const wanted = this.#events.filter(({ kind }) =>

@@ -10,4 +10,5 @@ export {
   signatureOf,
   types,
 } from "./define.ts";
+export { TEST_CASE_NOTE } from "./internal.ts";
 export { portableBuiltins } from "./registry.ts";

@@ -6,12 +6,16 @@ import {
   isSet,
   lookup,
   sortedKeys,
+  toJsonText,
   toRegoText,
   typeName,
   type Value,
   valuesEqual,
 } from "../value/index.ts";
 import { arg, type Builtin, defineBuiltin, operands, types } from "./define.ts";
+
+/** How a note begins that names the test case a table-driven test has reached; its JSON follows. */
+export const TEST_CASE_NOTE = "test case: ";
 
 /** What the compiler rewrites `in`, `print` and template strings to. Their operands have no names in OPA's messages. */
 export const internalBuiltins: readonly Builtin[] = [
@@ -78,7 +82,7 @@ export const internalBuiltins: readonly Builtin[] = [
     about: "Marks the test case that a table-driven test has reached.",
     args: [arg("", operands.array, "names of the case, outermost first")],
     call: (context, names) => {
-      context.note(`test case: ${toRegoText(names)}`);
+      context.note(TEST_CASE_NOTE + toJsonText(names));
       return true;
     },
   }),

@@ -1,4 +1,4 @@
-export { type Builtin, defineBuiltin } from "../builtins/index.ts";
+export { type Builtin, defineBuiltin, TEST_CASE_NOTE } from "../builtins/index.ts";
 export {
   BuiltinError,
   EvalError,
