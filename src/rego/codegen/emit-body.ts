@@ -358,8 +358,11 @@ export class BodyEmitter {
         });
       case "arraycomprehension":
         return next(
-          this.#comprehension(js`[]`, term.body, (out) =>
-            this.term(term.term, (value) => this.line(js`${out}.push(${value});`)),
+          this.#comprehension(
+            js`[]`,
+            term.body,
+            (out) => this.term(term.term, (value) => this.line(js`${out}.push(${value});`)),
+            true,
           ),
         );
       case "setcomprehension":

@@ -150,8 +150,8 @@ class Unifier {
     else if (a.kind === "array" && b.kind === "array") {
       if (a.items.length === b.items.length) a.items.forEach((item, i) => this.unify(item, b.items[i] as Term));
     } else if (a.kind === "object" && b.kind === "object") this.#unifyObjects(a.entries, b.entries);
-    else if (a.kind === "array" || a.kind === "object") this.#unifyComposite(a, b);
-    else if (b.kind === "array" || b.kind === "object") this.#unifyComposite(b, a);
+    else if (a.kind === "array" || a.kind === "object") this.#unifyComposite(a, b, true);
+    else if (b.kind === "array" || b.kind === "object") this.#unifyComposite(b, a, false);
   }
 
   #unifyVar(name: string, other: Term): void {
@@ -176,8 +176,8 @@ class Unifier {
     }
   }
 
-  /** An array or object with something that is neither of these nor a variable. */
-  #unifyComposite(composite: Term, other: Term): void {
+  /** An array or object with something that is neither of these nor a variable. Which side it is on matters, as in OPA. */
+  #unifyComposite(composite: Term, other: Term, isLeft: boolean): void {
     switch (other.kind) {
       case "ref":
         if (isRefSafe(other, this.#safe)) this.#markAll(composite);
@@ -189,7 +189,10 @@ class Unifier {
         if (composite.kind === "array") this.#markAll(composite);
         return;
       case "objectcomprehension":
-        if (composite.kind === "object") this.#markAll(composite);
+        if (composite.kind === (isLeft ? "array" : "object")) this.#markAll(composite);
+        return;
+      case "setcomprehension":
+        if (isLeft && composite.kind === "array") this.#markAll(composite);
         return;
       default:
         return;

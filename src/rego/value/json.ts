@@ -225,8 +225,11 @@ export function toJsonText(value: Value): string {
   return `{${members.map(([key, member]) => `${JSON.stringify(key)}:${toJsonText(member)}`).join(",")}}`;
 }
 
+/** OPA prints such keys with Go's encoder, which escapes what HTML could misread (v1/ast/term.go, ast.JSON). */
 function jsonKey(key: Value): string {
-  return typeof key === "string" ? key : toJsonText(key);
+  return typeof key === "string"
+    ? key
+    : toJsonText(key).replace(/[<>&\u2028\u2029]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }
 
 function* entriesOf(object: ObjectValue): Generator<readonly [Value, Value]> {

@@ -1,4 +1,5 @@
 import { canonicalOf, compareNumbers, type NumberValue, numbersEqual, RegoNumber } from "./number.ts";
+import { MAX_RECURSION, type Parts, printDeep } from "./print.ts";
 
 /**
  * A Rego value. `undefined` is never a value: it means "no result".
@@ -79,9 +80,26 @@ export function getKey(object: ObjectValue, key: Value): Value | undefined {
   return typeof key === "string" && Object.hasOwn(object, key) ? object[key] : undefined;
 }
 
+/** Sorted keys of large plain objects: data documents are walked again and again. */
+const SORTED_KEYS = new WeakMap<JsonObject, readonly string[]>();
+const LARGE_OBJECT = 16;
+
 /** Keys of an object in Rego's order. */
 export function sortedKeys(object: ObjectValue): readonly Value[] {
-  return object instanceof RegoObject ? object.sortedKeys() : Object.keys(object).sort(compareStrings);
+  if (object instanceof RegoObject) return object.sortedKeys();
+  const known = SORTED_KEYS.get(object);
+  if (known !== undefined) return known;
+  const keys = sortStrings(Object.keys(object));
+  if (keys.length >= LARGE_OBJECT) SORTED_KEYS.set(object, keys);
+  return keys;
+}
+
+const ABOVE_SURROGATES = /[\ud800-\uffff]/;
+
+/** Sorts strings in place as `compareStrings` orders them: with the fast native order where both agree. */
+function sortStrings(strings: string[]): string[] {
+  if (strings.length < 2) return strings;
+  return strings.some((text) => ABOVE_SURROGATES.test(text)) ? strings.sort(compareStrings) : strings.sort();
 }
 
 /**
@@ -356,6 +374,29 @@ function scalarKey(value: Value): ScalarKey | undefined {
 
 /** A text that two values share exactly when they are equal in Rego. */
 export function canonicalText(value: Value): string {
+  return canonicalAt(value, 0);
+}
+
+function canonicalAt(value: Value, depth: number): string {
+  if (typeof value !== "object" || value === null || value instanceof RegoNumber) return canonicalScalar(value);
+  if (depth > MAX_RECURSION) return printDeep(value, canonicalParts, canonicalScalar);
+  let out = "";
+  if (Array.isArray(value)) {
+    for (const element of value as readonly Value[]) out += (out === "" ? "" : ",") + canonicalAt(element, depth + 1);
+    return `[${out}]`;
+  }
+  if (value instanceof RegoSet) {
+    for (const member of value.sorted()) out += (out === "" ? "" : ",") + canonicalAt(member, depth + 1);
+    return `<${out}>`;
+  }
+  for (const key of sortedKeys(value as ObjectValue)) {
+    const member = canonicalAt(getKey(value as ObjectValue, key) as Value, depth + 1);
+    out += `${out === "" ? "" : ","}${canonicalAt(key, depth + 1)}:${member}`;
+  }
+  return `{${out}}`;
+}
+
+function canonicalScalar(value: Value): string {
   switch (typeof value) {
     case "string":
       return JSON.stringify(value);
@@ -365,27 +406,39 @@ export function canonicalText(value: Value): string {
     case "boolean":
       return value ? "true" : "false";
     default:
-      break;
+      return value === null ? "null" : String(canonicalOf(value as RegoNumber));
   }
-  if (value === null) return "null";
-  if (value instanceof RegoNumber) return String(canonicalOf(value));
-  if (Array.isArray(value)) return `[${(value as readonly Value[]).map(canonicalText).join(",")}]`;
-  if (value instanceof RegoSet) return `<${value.sorted().map(canonicalText).join(",")}>`;
-  if (value instanceof RegoObject) {
-    return `{${value
-      .sortedKeys()
-      .map((k) => `${canonicalText(k)}:${canonicalText(value.get(k) as Value)}`)
-      .join(",")}}`;
-  }
-  const object = value as JsonObject;
-  // Any fixed order will do here, but it must be the one RegoObject uses.
-  return `{${RegoObject.from(object)
-    .sortedKeys()
-    .map((k) => `${JSON.stringify(k)}:${canonicalText(object[k as string] as Value)}`)
-    .join(",")}}`;
 }
 
-const RANK = new Map(TYPE_NAMES.map((name, rank) => [name, rank]));
+function canonicalParts(value: Value): Parts | undefined {
+  if (Array.isArray(value)) return { open: "[", close: "]", separator: ",", items: value };
+  if (isSet(value)) return { open: "<", close: ">", separator: ",", items: value.sorted() };
+  if (!isObject(value)) return undefined;
+  return { open: "{", close: "}", separator: ",", colon: ":", items: flatEntries(value) };
+}
+
+/** Keys and values of an object in turn, in Rego's order. */
+export function flatEntries(object: ObjectValue): readonly Value[] {
+  return sortedKeys(object).flatMap((key) => [key, getKey(object, key) as Value]);
+}
+
+/** Places of the types in Rego's order. */
+function rankOf(value: Value): number {
+  switch (typeof value) {
+    case "string":
+      return 3;
+    case "number":
+    case "bigint":
+      return 2;
+    case "boolean":
+      return 1;
+    default:
+      if (value === null) return 0;
+      if (Array.isArray(value)) return 4;
+      if (value instanceof RegoSet) return 6;
+      return value instanceof RegoNumber ? 2 : 5;
+  }
+}
 
 /**
  * Rego's total order over all values: null < boolean < number < string < array < object < set.
@@ -395,78 +448,145 @@ export function compareValues(a: Value, b: Value): number {
   if (a === b) return 0;
   if (typeof a === "string" && typeof b === "string") return compareStrings(a, b);
   if (typeof a === "number" && typeof b === "number") return a < b ? -1 : a > b ? 1 : 0;
-  const typeA = typeName(a);
-  const typeB = typeName(b);
-  if (typeA !== typeB) return (RANK.get(typeA) ?? 0) - (RANK.get(typeB) ?? 0);
-  switch (typeA) {
-    case "null":
-      return 0;
-    case "boolean":
-      return a === b ? 0 : a === false ? -1 : 1;
-    case "number":
-      return compareNumbers(a as number, b as number);
-    case "string":
-      return compareStrings(a as string, b as string);
-    case "array":
-      return compareLists(a as readonly Value[], b as readonly Value[]);
-    case "object":
-      return compareObjects(a as ObjectValue, b as ObjectValue);
-    case "set":
-      return compareLists((a as RegoSet).sorted(), (b as RegoSet).sorted());
-  }
+  return compareAt(a, b, 0);
 }
 
-function compareLists(a: readonly Value[], b: readonly Value[]): number {
+function compareAt(a: Value, b: Value, depth: number): number {
+  if (a === b) return 0;
+  const rank = rankOf(a);
+  const difference = rank - rankOf(b);
+  if (difference !== 0) return difference;
+  if (rank < 4) return compareScalars(a, b, rank);
+  if (depth > MAX_RECURSION) return compareDeep(a, b);
+  return rank === 5
+    ? compareObjects(a as ObjectValue, b as ObjectValue, depth)
+    : compareLists(listOf(a), listOf(b), depth);
+}
+
+function compareScalars(a: Value, b: Value, rank: number): number {
+  if (rank === 3) return compareStrings(a as string, b as string);
+  if (rank === 2) return compareNumbers(a as NumberValue, b as NumberValue);
+  return a === b ? 0 : a === false ? -1 : 1;
+}
+
+/** Members in the order they are compared in: those of an object as keys and values in turn, which comes to the same. */
+function listOf(value: Value): readonly Value[] {
+  if (Array.isArray(value)) return value;
+  return value instanceof RegoSet ? value.sorted() : flatEntries(value as ObjectValue);
+}
+
+function compareLists(a: readonly Value[], b: readonly Value[], depth: number): number {
   const n = Math.min(a.length, b.length);
   for (let i = 0; i < n; i++) {
-    const order = compareValues(a[i] as Value, b[i] as Value);
+    const order = compareAt(a[i] as Value, b[i] as Value, depth + 1);
     if (order !== 0) return order;
   }
   return a.length - b.length;
 }
 
-function compareObjects(a: ObjectValue, b: ObjectValue): number {
+function compareObjects(a: ObjectValue, b: ObjectValue, depth: number): number {
   const keysA = sortedKeys(a);
   const keysB = sortedKeys(b);
   const n = Math.min(keysA.length, keysB.length);
   for (let i = 0; i < n; i++) {
     const keyA = keysA[i] as Value;
     const keyB = keysB[i] as Value;
-    const byKey = compareValues(keyA, keyB);
+    const byKey = compareAt(keyA, keyB, depth + 1);
     if (byKey !== 0) return byKey;
-    const byValue = compareValues(getKey(a, keyA) as Value, getKey(b, keyB) as Value);
+    const byValue = compareAt(getKey(a, keyA) as Value, getKey(b, keyB) as Value, depth + 1);
     if (byValue !== 0) return byValue;
   }
   return keysA.length - keysB.length;
 }
 
+/** `compareAt` for composites of one type at any depth, without using the call stack. */
+function compareDeep(rootA: Value, rootB: Value): number {
+  const open = [{ a: listOf(rootA), b: listOf(rootB), next: 0 }];
+  for (let frame = open.at(-1); frame !== undefined; frame = open.at(-1)) {
+    const { a, b } = frame;
+    if (frame.next === Math.min(a.length, b.length)) {
+      if (a.length !== b.length) return a.length - b.length;
+      open.pop();
+      continue;
+    }
+    const x = a[frame.next] as Value;
+    const y = b[frame.next++] as Value;
+    if (x === y) continue;
+    const rank = rankOf(x);
+    const order = rank - rankOf(y) || (rank < 4 ? compareScalars(x, y, rank) : 0);
+    if (order !== 0) return order;
+    if (rank >= 4) open.push({ a: listOf(x), b: listOf(y), next: 0 });
+  }
+  return 0;
+}
+
 /** Rego equality: structural, numbers by value, never across types. */
 export function valuesEqual(a: Value, b: Value): boolean {
   if (a === b) return true;
-  if (typeof a !== "object" || typeof b !== "object" || a === null || b === null)
-    return isNumber(a) && isNumber(b) && numbersEqual(a, b);
-  if (Array.isArray(a)) {
-    if (!Array.isArray(b) || a.length !== b.length) return false;
-    for (let i = 0; i < a.length; i++) if (!valuesEqual(a[i], b[i])) return false;
-    return true;
+  if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) {
+    return typeof a !== "string" && typeof a !== "boolean" && isNumber(a) && isNumber(b) && numbersEqual(a, b);
   }
-  if (Array.isArray(b)) return false;
-  if (a instanceof RegoSet) {
-    if (!(b instanceof RegoSet) || a.size !== b.size) return false;
-    for (const member of a.values()) if (!b.has(member)) return false;
-    return true;
-  }
-  if (b instanceof RegoSet) return false;
-  if (isNumber(a as Value) || isNumber(b as Value))
-    return isNumber(a as Value) && isNumber(b as Value) && numbersEqual(a as never, b as never);
-  return objectsEqual(a as ObjectValue, b as ObjectValue);
+  return equalAt(a, b, 0);
 }
 
-function objectsEqual(a: ObjectValue, b: ObjectValue): boolean {
-  if (sizeOf(a) !== sizeOf(b)) return false;
-  for (const key of a instanceof RegoObject ? a.keys() : Object.keys(a)) {
-    const other = getKey(b, key);
-    if (other === undefined || !valuesEqual(getKey(a, key) as Value, other)) return false;
+function equalAt(a: Value, b: Value, depth: number): boolean {
+  if (a === b) return true;
+  const rank = rankOf(a);
+  if (rank !== rankOf(b)) return false;
+  if (rank < 4) return rank === 2 && numbersEqual(a as NumberValue, b as NumberValue);
+  if (depth > MAX_RECURSION) return equalDeep(a, b);
+  if (rank === 4) {
+    const x = a as readonly Value[];
+    const y = b as readonly Value[];
+    if (x.length !== y.length) return false;
+    for (let i = 0; i < x.length; i++) if (!equalAt(x[i] as Value, y[i] as Value, depth + 1)) return false;
+    return true;
+  }
+  if (rank === 6) return setsEqual(a as RegoSet, b as RegoSet);
+  const x = a as ObjectValue;
+  const y = b as ObjectValue;
+  if (sizeOf(x) !== sizeOf(y)) return false;
+  for (const key of x instanceof RegoObject ? x.keys() : Object.keys(x)) {
+    const other = getKey(y, key);
+    if (other === undefined || !equalAt(getKey(x, key) as Value, other, depth + 1)) return false;
+  }
+  return true;
+}
+
+function setsEqual(a: RegoSet, b: RegoSet): boolean {
+  if (a.size !== b.size) return false;
+  for (const member of a.values()) if (!b.has(member)) return false;
+  return true;
+}
+
+/** `equalAt` at any depth, without using the call stack. */
+function equalDeep(rootA: Value, rootB: Value): boolean {
+  const pending: Value[] = [rootA, rootB];
+  while (pending.length > 0) {
+    const b = pending.pop() as Value;
+    const a = pending.pop() as Value;
+    if (a === b) continue;
+    const rank = rankOf(a);
+    if (rank !== rankOf(b)) return false;
+    if (rank < 4) {
+      if (rank !== 2 || !numbersEqual(a as NumberValue, b as NumberValue)) return false;
+    } else if (rank === 4) {
+      const x = a as readonly Value[];
+      const y = b as readonly Value[];
+      if (x.length !== y.length) return false;
+      for (let i = 0; i < x.length; i++) pending.push(x[i] as Value, y[i] as Value);
+    } else if (rank === 6) {
+      if (!setsEqual(a as RegoSet, b as RegoSet)) return false;
+    } else {
+      const x = a as ObjectValue;
+      const y = b as ObjectValue;
+      if (sizeOf(x) !== sizeOf(y)) return false;
+      for (const key of x instanceof RegoObject ? x.keys() : Object.keys(x)) {
+        const other = getKey(y, key);
+        if (other === undefined) return false;
+        pending.push(getKey(x, key) as Value, other);
+      }
+    }
   }
   return true;
 }
