@@ -1,3 +1,4 @@
+export { type DecodeMessage, type GrpcBodyDecoder, grpcBodyDecoder, loadProtoDescriptor } from "./body/grpc.ts";
 export { Code, FAULTS, type FaultCode, type OnError } from "./faults.ts";
 export type { ApiVersion } from "./request.ts";
 export { RpcError } from "./response.ts";

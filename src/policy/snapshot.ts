@@ -20,6 +20,7 @@ export class Snapshot {
   readonly bundles: ReadonlyMap<string, string>;
   readonly policy: Policy;
   readonly #queries = new Map<string, Query>();
+  readonly #compileNs = new Map<string, number>();
 
   constructor(parts: {
     generation: number;
@@ -35,9 +36,12 @@ export class Snapshot {
     this.policy = parts.policy;
   }
 
-  /** Whether `prepare` has the query ready. */
-  isPrepared(entrypoint: Entrypoint): boolean {
-    return this.#queries.has(keyOf(entrypoint));
+  /** What compiling an entrypoint's query took, to whoever asks first; undefined to all others. */
+  takeCompileNs(entrypoint: Entrypoint): number | undefined {
+    const key = keyOf(entrypoint);
+    const ns = this.#compileNs.get(key);
+    this.#compileNs.delete(key);
+    return ns;
   }
 
   /**
@@ -49,8 +53,10 @@ export class Snapshot {
     const key = keyOf(entrypoint);
     let query = this.#queries.get(key);
     if (query === undefined) {
+      const startedNs = process.hrtime.bigint();
       query = entrypoint.kind === "path" ? this.policy.entrypoint(entrypoint.path) : this.policy.query(entrypoint.text);
       this.#queries.set(key, query);
+      this.#compileNs.set(key, Number(process.hrtime.bigint() - startedNs));
     }
     return query;
   }

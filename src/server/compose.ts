@@ -1,9 +1,15 @@
 import { randomUUID } from "node:crypto";
+import { readFile } from "node:fs/promises";
 import { configRoute, createRouter, healthRoutes, metricsRoute, type Route } from "../admin/index.ts";
-import { type Config, publicConfig } from "../config/index.ts";
+import { type Config, ConfigError, publicConfig } from "../config/index.ts";
 import { Decider } from "../decision/index.ts";
 import { consoleSink, DecisionRecorder, type Sink } from "../decision-log/index.ts";
-import { AuthorizationService } from "../ext-authz/index.ts";
+import {
+  AuthorizationService,
+  type GrpcBodyDecoder,
+  grpcBodyDecoder,
+  loadProtoDescriptor,
+} from "../ext-authz/index.ts";
 import { type Compile, pathEntrypoint, PolicyStore } from "../policy/index.ts";
 import { compile, type Io } from "../rego/engine/index.ts";
 import { nodeBuiltins } from "../rego/node.ts";
@@ -124,6 +130,7 @@ async function composeGrpc(
     keepsNdResults: config.ndBuiltinCache,
     timeFromRequest: cardea.timeSource === "request",
   });
+  store.onPublish((snapshot) => decider.warm(snapshot));
   const service = new AuthorizationService(
     decider,
     {
@@ -131,7 +138,7 @@ async function composeGrpc(
       dryRun: plugin.dryRun,
       guardsPaths: cardea.guardsPaths,
       skipBody: plugin.skipRequestBodyParse,
-      grpcBodies: undefined,
+      grpcBodies: await grpcBodies(plugin.protoDescriptor),
     },
     {
       decided: (verdict, seconds) => metrics.observeDecision(verdict, seconds),
@@ -150,6 +157,19 @@ async function composeGrpc(
     logger,
     onInFlight: (change) => metrics.inFlight.inc(change),
   });
+}
+
+/** @throws {ConfigError} when the descriptor cannot be used. */
+async function grpcBodies(file: string): Promise<GrpcBodyDecoder | undefined> {
+  if (file === "") return undefined;
+  try {
+    return grpcBodyDecoder(await loadProtoDescriptor(await readFile(file)));
+  } catch (cause) {
+    throw new ConfigError(
+      `plugins.${GRPC_PLUGIN}.proto-descriptor: ${file}: ${cause instanceof Error ? cause.message : String(cause)}`,
+      { cause },
+    );
+  }
 }
 
 /** The HTTP client for policies is loaded when one first asks for it. */
