@@ -13,3 +13,4 @@ export { LruMap } from "./lru.ts";
 export { decodePem, type PemBlock } from "./pem.ts";
 export { type Location, locationText, placeOf, Source } from "./source.ts";
 export { instantOfLocal, localTimeZone, type TimeZone, timeZone, UTC } from "./time-zone.ts";
+export { trimBoth, trimEnd } from "./trim.ts";

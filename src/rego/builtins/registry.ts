@@ -15,6 +15,7 @@ import { graphqlBuiltins } from "./graphql.ts";
 import { numberBuiltins } from "./numbers.ts";
 import { objectBuiltins } from "./object.ts";
 import { opaBuiltins } from "./opa.ts";
+import { regoBuiltins } from "./rego.ts";
 import { setBuiltins } from "./sets.ts";
 import { stringBuiltins } from "./strings.ts";
 import { typeBuiltins } from "./types.ts";
@@ -22,6 +23,7 @@ import { comparisonBuiltins } from "./comparison.ts";
 import type { Builtin } from "./define.ts";
 import { timeBuiltins } from "./time.ts";
 import { regexBuiltins } from "./regex.ts";
+import { jsonSchemaBuiltins } from "./json-schema.ts";
 import { netBuiltins } from "./net.ts";
 import { globBuiltins } from "./glob.ts";
 import { httpBuiltins } from "./http.ts";
@@ -48,11 +50,13 @@ export const portableBuiltins: readonly Builtin[] = [
   graphqlBuiltins,
   httpBuiltins,
   internalBuiltins,
+  jsonSchemaBuiltins,
   netBuiltins,
   numberBuiltins,
   objectBuiltins,
   opaBuiltins,
   regexBuiltins,
+  regoBuiltins,
   setBuiltins,
   stringBuiltins,
   timeBuiltins,

@@ -31,7 +31,8 @@ export function parseNumber(text: string): NumberValue {
     return Number.isSafeInteger(n) ? n : BigInt(text);
   }
   const n = Number(text);
-  return String(n) === text ? n : new RegoNumber(text);
+  // Integers beyond 2^53 (`1e+21`) are left to RegoNumber, so that they equal the bigint of their value.
+  return String(n) === text && (!Number.isInteger(n) || Number.isSafeInteger(n)) ? n : new RegoNumber(text);
 }
 
 /** The number's own text: what `print`, `json.marshal` and results show. */

@@ -1,23 +1,51 @@
-import { numberText } from "./number.ts";
-import { getKey, isNumber, isObject, type ObjectValue, RegoSet, sortedKeys, type Value } from "./value.ts";
+import { type NumberValue, numberText } from "./number.ts";
+import { MAX_RECURSION, type Parts, printDeep } from "./print.ts";
+import { flatEntries, getKey, isObject, type ObjectValue, RegoSet, sortedKeys, type Value } from "./value.ts";
 
 /**
  * A value as Rego text: `{"a": [1, 2]}`, sets `{1, 2}` and `set()`, strings quoted as Go's `%q` does.
  * What `print`, `sprintf("%v")` of a composite, and error messages show.
  */
 export function toRegoText(value: Value): string {
-  if (typeof value === "string") return quoteGo(value);
-  if (value === null || typeof value === "boolean") return String(value);
-  if (isNumber(value)) return numberText(value);
-  if (Array.isArray(value)) return `[${(value as readonly Value[]).map(toRegoText).join(", ")}]`;
-  if (value instanceof RegoSet) return value.size === 0 ? "set()" : `{${value.sorted().map(toRegoText).join(", ")}}`;
-  if (isObject(value)) return objectText(value);
-  throw new TypeError("not a Rego value");
+  return textAt(value, 0);
 }
 
-function objectText(object: ObjectValue): string {
-  const members = sortedKeys(object).map((key) => `${toRegoText(key)}: ${toRegoText(getKey(object, key) as Value)}`);
-  return `{${members.join(", ")}}`;
+function textAt(value: Value, depth: number): string {
+  const isList = Array.isArray(value);
+  if (!isList && !(value instanceof RegoSet) && !isObject(value)) return scalarText(value);
+  if (depth > MAX_RECURSION) return printDeep(value, textParts, scalarText);
+  const texts: string[] = [];
+  if (isList) {
+    for (const element of value as readonly Value[]) texts.push(textAt(element, depth + 1));
+    return `[${texts.join(", ")}]`;
+  }
+  if (value instanceof RegoSet) {
+    if (value.size === 0) return "set()";
+    for (const member of value.sorted()) texts.push(textAt(member, depth + 1));
+  } else {
+    const object = value as ObjectValue;
+    for (const key of sortedKeys(object)) {
+      texts.push(`${textAt(key, depth + 1)}: ${textAt(getKey(object, key) as Value, depth + 1)}`);
+    }
+  }
+  return `{${texts.join(", ")}}`;
+}
+
+function scalarText(value: Value): string {
+  if (typeof value === "string") return quoteGo(value);
+  if (value === null || typeof value === "boolean") return String(value);
+  return numberText(value as NumberValue);
+}
+
+function textParts(value: Value): Parts | undefined {
+  if (Array.isArray(value)) return { open: "[", close: "]", separator: ", ", items: value };
+  if (value instanceof RegoSet) {
+    return value.size === 0
+      ? { open: "set(", close: ")", separator: "", items: [] }
+      : { open: "{", close: "}", separator: ", ", items: value.sorted() };
+  }
+  if (!isObject(value)) return undefined;
+  return { open: "{", close: "}", separator: ", ", colon: ": ", items: flatEntries(value) };
 }
 
 const GO_ESCAPES: ReadonlyMap<number, string> = new Map([
@@ -38,8 +66,8 @@ export function quoteGo(text: string): string {
   let out = '"';
   for (const char of text) {
     const code = char.codePointAt(0) as number;
-    const escape = GO_ESCAPES.get(code);
-    if (escape !== undefined) out += escape;
+    const short = GO_ESCAPES.get(code);
+    if (short !== undefined) out += short;
     else if (code >= 0xd800 && code <= 0xdfff) out += "\\ufffd";
     else if (code === 0x20 || /[\p{L}\p{M}\p{N}\p{P}\p{S}]/u.test(char)) out += char;
     else if (code < 0x80) out += `\\x${code.toString(16).padStart(2, "0")}`;

@@ -513,9 +513,13 @@ function compareDeep(rootA: Value, rootB: Value): number {
     const y = b[frame.next++] as Value;
     if (x === y) continue;
     const rank = rankOf(x);
-    const order = rank - rankOf(y) || (rank < 4 ? compareScalars(x, y, rank) : 0);
-    if (order !== 0) return order;
+    const difference = rank - rankOf(y);
+    if (difference !== 0) return difference;
     if (rank >= 4) open.push({ a: listOf(x), b: listOf(y), next: 0 });
+    else {
+      const order = compareScalars(x, y, rank);
+      if (order !== 0) return order;
+    }
   }
   return 0;
 }
