@@ -20,7 +20,15 @@ const COMMANDS: ReadonlyMap<string, Entry> = new Map([
   ["check", { about: "Check Rego source files", load: async () => (await import("./check.ts")).checkCommand }],
   ["eval", { about: "Evaluate a Rego query", load: async () => (await import("./eval.ts")).evalCommand }],
   ["run", { about: "Start the authorization server", load: async () => (await import("./run.ts")).runCommand }],
+  ["parse", { about: "Parse Rego source file", load: async () => (await import("./parse.ts")).parseCommand }],
   ["test", { about: "Execute Rego test cases", load: async () => (await import("./test.ts")).testCommand }],
+  [
+    "start",
+    {
+      about: "Serve the policies that come with this program, on this machine only",
+      load: async () => (await import("./start.ts")).startCommand,
+    },
+  ],
   ["version", { about: "Print the version", load: async () => (await import("./version.ts")).versionCommand }],
 ]);
 
