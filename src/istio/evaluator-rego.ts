@@ -11,7 +11,7 @@ import data.cardea.tables
 
 decision := object.union(verdict, {
 	"audit": [describe(id) | some id in sort(matched("audit"))],
-	"dry_run": [describe(id) | some id in sort(matched("dry_deny") | matched("dry_allow"))],
+	"dry_run": [describe(id) | some id in sort(dry_denied_by | dry_allowed_by)],
 	"dry_run_allowed": dry_run_allowed,
 })
 
@@ -31,6 +31,10 @@ denied_by := matched("deny")
 
 allowed_by := matched("allow")
 
+dry_denied_by := matched("dry_deny")
+
+dry_allowed_by := matched("dry_allow")
+
 # The verdict if the dry-run policies were in force too.
 default dry_run_allowed := true
 
@@ -38,12 +42,12 @@ dry_run_allowed := false if mtls_required
 
 dry_run_allowed := false if count(denied_by) > 0
 
-dry_run_allowed := false if count(matched("dry_deny")) > 0
+dry_run_allowed := false if count(dry_denied_by) > 0
 
 dry_run_allowed := false if {
 	any_restriction
 	count(allowed_by) == 0
-	count(matched("dry_allow")) == 0
+	count(dry_allowed_by) == 0
 }
 
 any_restriction if restricted("restricting")
@@ -54,15 +58,15 @@ describe(id) := object.union(tables.policies[rule.policy], {"rule": rule.index, 
 
 # ---- candidates
 
-matched(action) := {id | some id in candidates(action); rule_holds(tables.rules[id])}
-
-candidates(action) := {id |
+matched(action) := {id |
 	by_place := tables.index[protocol][action]
 	some place in places
 	by_anchor := by_place[place]
 	some anchor in anchors
 	some id in by_anchor[anchor]
-	selected(tables.rules[id])
+	rule := tables.rules[id]
+	selected(rule)
+	rule_holds(rule)
 }
 
 # Does any policy of this kind select the workload, whether or not its rules match?
@@ -388,8 +392,8 @@ forwarded_for := concat(",", header_values("x-forwarded-for")) if {
 } else := http.headers["x-forwarded-for"]
 
 # Envoy folds ASCII only; lower() would make the Kelvin sign a k.
-ascii_lower(text) := lower(text) if {
-	regex.match("^[\\x00-\\x7f]*$", text)
+ascii_lower(text) := text if {
+	lower(text) == text
 } else := strings.replace_n(ascii_letters, text)
 
 ascii_letters := {"A": "a", "B": "b", "C": "c", "D": "d", "E": "e", "F": "f", "G": "g", "H": "h", "I": "i", "J": "j", "K": "k", "L": "l", "M": "m", "N": "n", "O": "o", "P": "p", "Q": "q", "R": "r", "S": "s", "T": "t", "U": "u", "V": "v", "W": "w", "X": "x", "Y": "y", "Z": "z"}
