@@ -18,6 +18,7 @@ const COMMANDS: ReadonlyMap<string, Entry> = new Map([
     },
   ],
   ["check", { about: "Check Rego source files", load: async () => (await import("./check.ts")).checkCommand }],
+  ["deps", { about: "Analyze Rego query dependencies", load: async () => (await import("./deps.ts")).depsCommand }],
   ["eval", { about: "Evaluate a Rego query", load: async () => (await import("./eval.ts")).evalCommand }],
   ["run", { about: "Start the authorization server", load: async () => (await import("./run.ts")).runCommand }],
   ["parse", { about: "Parse Rego source file", load: async () => (await import("./parse.ts")).parseCommand }],

@@ -66,6 +66,7 @@ export async function serve(
       config,
       paths: settings.paths,
       loading: { ignore: settings.ignore, bundle: settings.isBundle },
+      watches: settings.isWatching,
       regoVersion: settings.regoVersion,
       addrs: settings.addrs,
       diagnosticAddrs: settings.diagnosticAddrs,

@@ -1,5 +1,14 @@
 import type { Config } from "../config/index.ts";
-import { BASE_PART, loadPaths, type LoadOptions, type Part, type PolicyStore } from "../policy/index.ts";
+import {
+  BASE_PART,
+  type LoadOptions,
+  loadPaths,
+  type Part,
+  PathWatcher,
+  type PolicyStore,
+  splitPrefix,
+} from "../policy/index.ts";
+import { CompileError, explainDiagnostic, formatDiagnostic } from "../rego/engine/index.ts";
 import type { LineWriter, Logger } from "../telemetry/index.ts";
 import { compose, GRPC_PLUGIN, type Parts } from "./compose.ts";
 import { HttpListener } from "./http-listener.ts";
@@ -10,6 +19,8 @@ export interface ServerOptions {
   /** Policy and data paths, as on the command line. */
   readonly paths: readonly string[];
   readonly loading: LoadOptions;
+  /** Reload the paths when they change. */
+  readonly watches: boolean;
   readonly regoVersion: "v0" | "v1";
   readonly addrs: readonly string[];
   readonly diagnosticAddrs: readonly string[];
@@ -28,11 +39,15 @@ export interface Addresses {
   readonly diagnostic: readonly string[];
 }
 
+/** Diagnostics of one failed reload that are logged. */
+const MAX_REPORTED = 10;
+
 /** A whole server process: load, start, serve, stop. */
 export class CardeaServer {
   readonly #options: ServerOptions;
   readonly #parts: Parts;
   readonly #http: HttpListener[] = [];
+  #watcher: PathWatcher | undefined;
   #isStopping = false;
 
   private constructor(options: ServerOptions, parts: Parts) {
@@ -49,6 +64,7 @@ export class CardeaServer {
     const parts = await compose(options);
     const server = new CardeaServer(options, parts);
     await server.#load();
+    await server.#watch();
     return server;
   }
 
@@ -89,6 +105,7 @@ export class CardeaServer {
     const { logger, shutdownGraceMs } = this.#options;
     const { grpc, states, recorder } = this.#parts;
     logger.info("Shutting down...");
+    this.#watcher?.close();
     if (grpc !== undefined) states.set(GRPC_PLUGIN, "NOT_READY");
     await Promise.all([grpc?.stop(shutdownGraceMs), ...this.#http.map((listener) => listener.stop(shutdownGraceMs))]);
     logger.info("Server shutdown.");
@@ -102,6 +119,48 @@ export class CardeaServer {
     const loaded = await loadPaths(paths, loading);
     const part: Part = { modules: loaded.modules, data: loaded.data };
     this.#parts.store.update(new Map([[BASE_PART, part]]));
+  }
+
+  async #watch(): Promise<void> {
+    const { paths, watches } = this.#options;
+    if (!watches || paths.length === 0) return;
+    this.#watcher = new PathWatcher({
+      paths: paths.map((path) => splitPrefix(path).path),
+      onChange: () => this.reload(),
+    });
+    await this.#watcher.start();
+  }
+
+  /** Reads the paths again. What does not load or compile changes nothing: the last good policies serve on. */
+  async reload(): Promise<void> {
+    const { logger } = this.#options;
+    const { metrics, store } = this.#parts;
+    const startedMs = performance.now();
+    try {
+      await this.#load();
+      metrics.policyReloads.inc({ result: "ok" });
+      logger.info("Processed file watch event.", {
+        duration: `${(performance.now() - startedMs).toFixed(3)}ms`,
+        generation: store.current.generation,
+      });
+    } catch (cause) {
+      metrics.policyReloads.inc({ result: "failed" });
+      this.#reportReload(cause);
+    }
+  }
+
+  #reportReload(cause: unknown): void {
+    const { logger } = this.#options;
+    const serving = { generation: this.#parts.store.current.generation };
+    if (cause instanceof CompileError) {
+      for (const diagnostic of cause.diagnostics.slice(0, MAX_REPORTED)) {
+        logger.error("Reload failed: the policies do not compile. The last good ones serve on.", {
+          ...serving,
+          err: formatDiagnostic(diagnostic),
+          detail: explainDiagnostic(diagnostic),
+        });
+      }
+    } else logger.error("Reload failed. The last good policies serve on.", { ...serving, err: cause });
   }
 
   /** A port that cannot be opened leaves the process up and not ready, as the plugin does. */
