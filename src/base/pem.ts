@@ -1,4 +1,5 @@
 import { Base64Error, decodeBase64 } from "./base64.ts";
+import { trimEnd } from "./trim.ts";
 
 /** One PEM block (RFC 7468): the words after BEGIN, and the decoded body. */
 export interface PemBlock {
@@ -63,5 +64,5 @@ function skipHeaders(text: string): string {
 function takeLine(text: string): readonly [string, string] {
   const newline = text.indexOf("\n");
   const line = newline < 0 ? text : text.slice(0, newline);
-  return [line.replace(/[ \t\r]+$/, ""), newline < 0 ? "" : text.slice(newline + 1)];
+  return [trimEnd(line, " \t\r"), newline < 0 ? "" : text.slice(newline + 1)];
 }

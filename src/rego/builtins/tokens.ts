@@ -1,4 +1,5 @@
 import { createSecretKey } from "node:crypto";
+import { trimBoth } from "../../base/index.ts";
 import {
   ALGORITHMS,
   type Algorithm,
@@ -58,7 +59,7 @@ function decodeToken(jwt: string, depth: number): Value {
   if (cty !== undefined && typeof cty !== "string") throw new BuiltinError("cty: must be a string");
   if (cty === "JWT") {
     if (depth >= MAX_NESTING) throw new BuiltinError("JWT is nested too deeply");
-    return decodeToken(payload.replace(/^["']+|["']+$/g, ""), depth + 1);
+    return decodeToken(trimBoth(payload, "\"'"), depth + 1);
   }
   const claims = readObject(payload);
   const signature = decodePart(token.signature, "JWT signature");

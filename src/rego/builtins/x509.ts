@@ -1,5 +1,5 @@
 import { createPrivateKey, createPublicKey, type JsonWebKey, type KeyObject } from "node:crypto";
-import { Base64Error, decodeBase64, decodePem, type PemBlock } from "../../base/index.ts";
+import { Base64Error, decodeBase64, decodePem, type PemBlock, trimBoth } from "../../base/index.ts";
 import { BuiltinError } from "../runtime/index.ts";
 import { fromBigInt, getKey, isArray, isNumber, isSet, type ObjectValue } from "../value/index.ts";
 import { sortedKeys, toBigInt, type Value } from "../value/index.ts";
@@ -151,7 +151,7 @@ function readOptions(given: ObjectValue, nowMs: number): VerifyOptions {
     switch (name) {
       case "DNSName":
         if (typeof value !== "string") throw new BuiltinError("'DNSName' should be a string");
-        options = { ...options, dnsName: value.replace(/^"+|"+$/g, "") };
+        options = { ...options, dnsName: trimBoth(value, '"') };
         break;
       case "CurrentTime":
         options = { ...options, timeMs: Number(integerOption(name, value, "int64 number")) / 1e6 };
@@ -183,7 +183,7 @@ function integerOption(name: string, value: Value, wanted: string): bigint {
 function keyUsages(value: Value): readonly number[] {
   if (!isArray(value) && !isSet(value)) throw new BuiltinError("'KeyUsages' should be an Array or Set");
   const names = (isArray(value) ? value : value.sorted()).filter((name): name is string => typeof name === "string");
-  const bare = names.map((name) => name.replace(/^"+|"+$/g, ""));
+  const bare = names.map((name) => trimBoth(name, '"'));
   const unknown = bare.filter((name) => !KEY_USAGES.has(name));
   if (unknown.length > 0) throw new BuiltinError(`invalid entries for 'KeyUsages' found: [${unknown.join(" ")}]`);
   return bare.map((name) => KEY_USAGES.get(name) as number);
