@@ -20,7 +20,7 @@ test.for([
   { date: [2023, 2, 29], want: [2023, 3, 1] },
   { date: [2024, 10, 32], want: [2024, 11, 1] },
   { date: [2024, 1, 0], want: [2023, 12, 31] },
-] as const)("$date carries over to $want", ({ date, want }) => {
+] as { date: [number, number, number]; want: number[] }[])("$date carries over to $want", ({ date, want }) => {
   const { year, month, day } = civilFromDays(daysFromCivil(...date));
   expect([year, month, day]).toEqual(want);
 });
