@@ -112,7 +112,7 @@ describe.skipIf(program === undefined)("Redis", () => {
   test("a frozen server costs a check no more than its time; then nothing until it is back", async () => {
     const store = await connected({ timeoutMs: 20 });
     const limiter = (onStoreFailure: "allow" | "deny") =>
-      new Limiter(store, [{ ...limit, name: "frozen", onStoreFailure }]);
+      new Limiter(store, [{ ...limit, name: "frozen", limit: 1000, onStoreFailure }]);
     server.kill("SIGSTOP");
     try {
       const codes: (string | undefined)[] = [];
