@@ -125,10 +125,17 @@ function closureType(bodies: BodyChecker, term: Term, env: TypeEnv): Type | unde
   }
 }
 
+interface CheckedBody {
+  readonly env: TypeEnv;
+  readonly errors: readonly TypeDiagnostic[];
+}
+
 /** Checks bodies. */
 class BodyChecker {
   readonly #show: ShowRef;
   readonly #relaxed: RelaxedRules;
+  /** A comprehension is asked for several times in one scope; without memory, nested ones would take exponential time. */
+  readonly #checked = new WeakMap<TypeEnv, Map<Body, CheckedBody>>();
 
   constructor(show: ShowRef, relaxed: RelaxedRules) {
     this.#show = show;
@@ -136,7 +143,21 @@ class BodyChecker {
   }
 
   /** The scope of the body, with the types of its variables, and what is wrong. */
-  check(outer: TypeEnv, body: Body): { readonly env: TypeEnv; readonly errors: readonly TypeDiagnostic[] } {
+  check(outer: TypeEnv, body: Body): CheckedBody {
+    let checked = this.#checked.get(outer);
+    if (checked === undefined) {
+      checked = new Map();
+      this.#checked.set(outer, checked);
+    }
+    let result = checked.get(body);
+    if (result === undefined) {
+      result = this.#check(outer, body);
+      checked.set(body, result);
+    }
+    return result;
+  }
+
+  #check(outer: TypeEnv, body: Body): CheckedBody {
     const env = outer.wrap();
     const errors: TypeDiagnostic[] = [];
     for (const expr of body) {
@@ -155,8 +176,7 @@ class BodyChecker {
       term: (term) => {
         if (!isComprehension(term)) return false;
         const found = this.check(env, term.body).errors;
-        if (found.length === 0) return false;
-        errors = found;
+        if (found.length > 0) errors = found;
         return true;
       },
     });

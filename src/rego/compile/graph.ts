@@ -1,7 +1,7 @@
 import type { RefTerm, Term } from "../syntax/index.ts";
 import type { Findings, WorkRule } from "./context.ts";
 import type { Dependencies, RuleBranch } from "./program.ts";
-import { refText } from "./text.ts";
+import { refText, termText } from "./text.ts";
 import { fullPath, scalarOf, type TreeNode } from "./tree.ts";
 import { branchesOf, refHeadName, walkRule } from "./walk.ts";
 
@@ -28,6 +28,7 @@ export class Graph implements Dependencies {
   readonly #byRule = new Map<number, Vertex[]>();
   readonly #extents = new Map<TreeNode, Vertex>();
   readonly #selves = new Map<TreeNode, Vertex>();
+  readonly #anyChildren = new Map<TreeNode, Map<string, Vertex>>();
   readonly #tree: TreeNode;
   readonly #order: readonly RuleBranch[];
   #dependents: Map<number, Set<number>> | undefined;
@@ -54,37 +55,50 @@ export class Graph implements Dependencies {
     this.#order = this.#sort();
   }
 
-  /** Edges to every rule the ref may reach. @source OPA v1/ast/compile.go, GetRulesDynamicWithOpts */
+  /**
+   * Edges to every rule the ref may reach from its part at `position` on.
+   * @source OPA v1/ast/compile.go, GetRulesDynamicWithOpts
+   */
   #connect(from: Vertex, ref: RefTerm, start: TreeNode, position: number): void {
-    const pending: [TreeNode, number][] = [[start, position]];
-    for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
-      const [node, i] = next;
-      if (i >= ref.terms.length) {
-        from.edges.add(this.#extent(node));
-        continue;
-      }
+    let node = start;
+    for (let i = position; i < ref.terms.length; i++) {
       const part = ref.terms[i] as Term;
       const key = scalarOf(part);
-      if (key !== undefined) {
-        const child = node.child(key);
-        if (child === undefined) continue;
-        if (child.rules.length > 0) from.edges.add(this.#self(child));
-        pending.push([child, i + 1]);
-        continue;
+      if (key === undefined) {
+        // A composite without variables is a key that no rule's path has.
+        if (!isConstant(part)) from.edges.add(this.#anyChild(node, ref, i));
+        return;
       }
-      if (part.kind === "array" || part.kind === "object" || part.kind === "set") {
-        // A composite without variables is a key that no rule path has.
-        if (isConstant(part)) continue;
-      }
-      if (i + 1 >= ref.terms.length) {
-        from.edges.add(this.#extent(node));
-        continue;
-      }
+      const child = node.child(key);
+      if (child === undefined) return;
+      if (child.rules.length > 0) from.edges.add(this.#self(child));
+      node = child;
+    }
+    from.edges.add(this.#extent(node));
+  }
+
+  /** What a ref reaches that goes on from any child of a node; shared by the refs that go on alike. */
+  #anyChild(node: TreeNode, ref: RefTerm, position: number): Vertex {
+    if (position === ref.terms.length - 1) return this.#extent(node);
+    const rest = ref.terms
+      .slice(position)
+      .map((term) => (scalarOf(term) === undefined && !isConstant(term) ? "[_]" : `.${termText(term)}`));
+    const path = rest.join("");
+    let byPath = this.#anyChildren.get(node);
+    if (byPath === undefined) {
+      byPath = new Map();
+      this.#anyChildren.set(node, byPath);
+    }
+    let any = byPath.get(path);
+    if (any === undefined) {
+      any = vertex(undefined);
+      byPath.set(path, any);
       for (const child of node.children.values()) {
-        if (child.rules.length > 0) from.edges.add(this.#self(child));
-        pending.push([child, i + 1]);
+        if (child.rules.length > 0) any.edges.add(this.#self(child));
+        this.#connect(any, ref, child, position + 1);
       }
     }
+    return any;
   }
 
   #self(node: TreeNode): Vertex {

@@ -9,10 +9,10 @@ import { refText } from "./text.ts";
 import { addVars, varsOf } from "./vars.ts";
 import {
   branchesOf,
+  chainBranches,
   isAssignment,
   isComprehension,
   isGenerated,
-  isScalar,
   isWildcard,
   numbered,
   refOf,
@@ -443,7 +443,7 @@ export function rewriteRuleLocals(
   if (options.strict) for (const arg of rule.head.args ?? []) addVars(arg, unusedArgs);
   const headArgs = rule.head.args?.map((arg) => renameArg(arg, args, findings));
 
-  const branches = [...branchesOf(rule)].map((branch, i) => {
+  const branches = branchesOf(rule).map((branch, i) => {
     const head = i === 0 && headArgs !== undefined ? { ...branch.head, args: headArgs } : branch.head;
     return rewriteBranch({ ...branch, head }, args, maker, sources, options, unusedArgs, findings);
   });
@@ -458,9 +458,7 @@ export function rewriteRuleLocals(
       }
     }
   }
-  let chained: Rule | undefined;
-  for (const branch of branches.reverse()) chained = { ...branch, else: chained };
-  return { rule: chained as Rule, findings };
+  return { rule: chainBranches(branches), findings };
 }
 
 function rewriteBranch(

@@ -27,7 +27,7 @@ const RULE = "rego.metadata.rule";
 
 /** Whether some module asks for its metadata. */
 export function usesMetadata(rule: Rule): boolean {
-  return [...branchesOf(rule)].some(
+  return branchesOf(rule).some(
     (branch) => firstCall(branch, CHAIN) !== undefined || firstCall(branch, RULE) !== undefined,
   );
 }

@@ -7,6 +7,7 @@ import { refText } from "./text.ts";
 import { addBodyVars, addVars, type VarParams, varsOf } from "./vars.ts";
 import {
   branchesOf,
+  chainBranches,
   isEquality,
   isGenerated,
   isScalar,
@@ -237,7 +238,7 @@ export function orderRule(
   scopes: RuleRows,
   suggest: Suggest,
 ): Rule {
-  const branches = [...branchesOf(rule)].map((branch) => {
+  const branches = branchesOf(rule).map((branch) => {
     const globals = new Set(ROOT_DOCUMENTS);
     for (const arg of branch.head.args ?? []) addVars(arg, globals);
     const { body, unsafe } = orderBody(branch.body, arityOf, globals);
@@ -245,9 +246,7 @@ export function orderRule(
     reportUnsafe(unsafe, environment, environment.findings, scopes.suffix(branch), suggest);
     return branch;
   });
-  let chained: Rule | undefined;
-  for (const branch of branches.reverse()) chained = { ...branch, else: chained };
-  return chained as Rule;
+  return chainBranches(branches);
 }
 
 /** Advice about an unbound name, if there is any. */

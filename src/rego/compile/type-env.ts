@@ -70,9 +70,24 @@ export class TypeTree {
   readonly key: Term | undefined;
   type: Type | undefined;
   readonly #children = new Map<string, TypeTree>();
+  #extent: Type | undefined;
 
   constructor(key?: Term) {
     this.key = key;
+  }
+
+  /** The type of everything at and below this node. Base documents are not typed: any other member may be there. */
+  get extent(): Type {
+    if (this.type !== undefined) return this.type;
+    if (this.#extent !== undefined) return this.#extent;
+    const properties: StaticProperty[] = [];
+    for (const child of this.#children.values()) {
+      const key = child.key as Term;
+      if (key.kind === "string" || key.kind === "number" || key.kind === "boolean")
+        properties.push({ key: key.value, value: child.extent });
+    }
+    this.#extent = objectType(properties, { key: STRING, value: ANY });
+    return this.#extent;
   }
 
   child(key: Term): TypeTree | undefined {
@@ -119,7 +134,9 @@ export class TypeTree {
     }
   }
 
+  /** For writing: whatever is written below changes the extent. */
   #childOrNew(key: Term): TypeTree {
+    this.#extent = undefined;
     const name = nodeKey(key);
     if (name === undefined) throw new TypeError("paths of types are ground");
     let child = this.#children.get(name);
@@ -245,27 +262,15 @@ export class TypeEnv {
 
   #below(node: TypeTree, ref: readonly Term[], tail: readonly Term[]): Type | undefined {
     const [head, ...rest] = tail;
-    if (head === undefined) return extentOf(node);
+    if (head === undefined) return node.extent;
     if (node.type !== undefined) {
       const child = node.child(head);
       return child === undefined ? selectRef(node.type, tail) : this.#below(child, ref, rest);
     }
-    if (constantOf(head) === undefined) return selectRef(extentOf(node), tail);
+    if (constantOf(head) === undefined) return selectRef(node.extent, tail);
     const child = node.child(head);
     return child === undefined ? this.#fallback(ref) : this.#below(child, ref, rest);
   }
-}
-
-/** The type of everything at and below a node. Base documents are not typed: any other member may be there. */
-export function extentOf(node: TypeTree): Type {
-  if (node.type !== undefined) return node.type;
-  const properties: StaticProperty[] = [];
-  for (const child of node.children()) {
-    const key = child.key as Term;
-    if (key.kind === "string" || key.kind === "number" || key.kind === "boolean")
-      properties.push({ key: key.value, value: extentOf(child) });
-  }
-  return objectType(properties, { key: STRING, value: ANY });
 }
 
 /** The type at the end of a path into a type; variables select every member. */

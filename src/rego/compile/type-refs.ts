@@ -1,7 +1,7 @@
 import type { Body, Expr, RefTerm, Term } from "../syntax/index.ts";
 import { ANY, keysOf, knownKeys, STRING, type Type, unifies, valuesOf } from "../types/index.ts";
 import { compareValues, type Value } from "../value/index.ts";
-import { extentOf, isRoot, selectConstant, type TypeEnv, type TypeTree } from "./type-env.ts";
+import { isRoot, selectConstant, type TypeEnv, type TypeTree } from "./type-env.ts";
 import { invalidRefError, type TypeDiagnostic, unsupportedRefError } from "./type-errors.ts";
 import { unifyWithType } from "./type-unify.ts";
 import { isComprehension, walkExpr, walkTerm } from "./walk.ts";
@@ -87,7 +87,7 @@ class RefChecker {
       return this.#invalid(ref, position, this.#env.typeOf(head), STRING, nodeKeys(node));
     }
     if (head.kind === "var" && position !== 0) {
-      const keys = keysOf(extentOf(node));
+      const keys = keysOf(node.extent);
       const known = this.#env.typeOf(head);
       if (known === undefined) this.#env.vars.put([head], keys);
       else if (!unifies(keys, known)) return this.#invalid(ref, position, known, keys, nodeKeys(node));

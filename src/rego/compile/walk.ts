@@ -110,19 +110,29 @@ export function walkRule(rule: Rule, visitor: Visitor): void {
 }
 
 /** The rule and its `else` branches. */
-export function* branchesOf(rule: Rule): Generator<Rule> {
-  for (let branch: Rule | undefined = rule; branch !== undefined; branch = branch.else) yield branch;
+export function branchesOf(rule: Rule): readonly Rule[] {
+  if (rule.else === undefined) return [rule];
+  const branches: Rule[] = [];
+  for (let branch: Rule | undefined = rule; branch !== undefined; branch = branch.else) branches.push(branch);
+  return branches;
 }
 
 /** Makes every branch of a rule anew. */
 export function mapBranches(rule: Rule, change: (branch: Rule) => Rule): Rule {
-  const branches = [...branchesOf(rule)];
-  let rest: Rule | undefined;
-  for (const branch of branches.reverse()) {
-    const changed = change(branch);
-    rest = changed.else === rest ? changed : { ...changed, else: rest };
+  if (rule.else === undefined) return change(rule);
+  const changed: Rule[] = [];
+  for (let branch: Rule | undefined = rule; branch !== undefined; branch = branch.else) changed.push(change(branch));
+  return chainBranches(changed);
+}
+
+/** Branches as one rule: each becomes the `else` of the one before it. */
+export function chainBranches(branches: readonly Rule[]): Rule {
+  let chained: Rule | undefined;
+  for (let i = branches.length - 1; i >= 0; i--) {
+    const branch = branches[i] as Rule;
+    chained = branch.else === chained ? branch : { ...branch, else: chained };
   }
-  return rest as Rule;
+  return chained as Rule;
 }
 
 export function isComprehension(term: Term): term is Comprehension {
