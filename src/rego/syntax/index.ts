@@ -21,6 +21,7 @@ export {
   stringTerm,
   varTerm,
 } from "./construct.ts";
+export { type FormatOptions, formatModule, formatSource } from "./format.ts";
 export { type JsonOptions, moduleToJson, termToJson } from "./json.ts";
 export { type ModuleOptions, parseModule, type SourceText } from "./module.ts";
 export {

@@ -175,7 +175,8 @@ function ruleFromEquation(left: Term, value: Term): Rule | string {
   if (left.kind === "call") {
     const { operator } = left;
     if (operator.terms[0]?.kind === "var") {
-      return plainRule({ reference: operator, args: left.args, value, at: left.at }, left.at, value.at);
+      const args = left.args.length > 0 ? left.args : undefined;
+      return plainRule({ reference: operator, args, value, at: left.at }, left.at, value.at);
     }
   }
   if (left.kind === "ref") {
