@@ -8,6 +8,7 @@ export const EVALUATOR = String.raw`# Istio's AuthorizationPolicy as Envoy evalu
 package cardea.istio
 
 import data.cardea.tables
+import rego.v1
 
 decision := object.union(verdict, {
 	"audit": [describe(id) | some id in sort(matched("audit"))],

@@ -1,5 +1,9 @@
 export { type IstioDecision, type IstioReason, type IstioRuleName, toIstioDecision } from "./decision.ts";
 export { formatIstioDiagnostic, ISTIO_ERROR_CODES, type IstioDiagnostic, type IstioErrorCode } from "./diagnostic.ts";
+export { EXPLAINER, EXPLAINER_FILE } from "./explainer-rego.ts";
+export { explanationText, type IstioExplanation, type Lack, toIstioExplanation } from "./explain.ts";
+export { type ExportedRego, exportRego } from "./export.ts";
+export { ISTIO_LINTS, type IstioLint, type IstioLintCode, type LintOptions, lintPolicies } from "./lint.ts";
 export type {
   AuthorizationPolicy,
   JwtRule,
@@ -17,7 +21,15 @@ export {
   type IstioProgram,
   TABLES_PATH,
 } from "./program.ts";
-export { DEFAULT_READ_LIMITS, type ForeignDocument, holdsPolicies, type PolicyText, type ReadLimits } from "./read.ts";
+export {
+  DEFAULT_READ_LIMITS,
+  type ForeignDocument,
+  holdsPolicies,
+  type PolicySet,
+  type PolicyText,
+  type ReadLimits,
+  readPolicies,
+} from "./read.ts";
 export {
   DEFAULT_MESH,
   type DefaultWorkload,

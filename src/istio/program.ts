@@ -1,6 +1,7 @@
 import type { JsonObject } from "../rego/value/index.ts";
 import type { IstioDiagnostic } from "./diagnostic.ts";
 import { EVALUATOR, EVALUATOR_FILE } from "./evaluator-rego.ts";
+import { EXPLAINER, EXPLAINER_FILE } from "./explainer-rego.ts";
 import { lowerTables } from "./lower.ts";
 import type { AuthorizationPolicy, PolicyDocument, RateLimit, RequestAuthentication, Schedule } from "./policies.ts";
 import { type ForeignDocument, type PolicyText, type ReadLimits, readPolicies } from "./read.ts";
@@ -8,6 +9,8 @@ import { DEFAULT_MESH, type MeshSettings } from "./settings.ts";
 
 /** Where the lowered rules give their decision. */
 export const DECISION_PATH: readonly string[] = ["cardea", "istio", "decision"];
+/** Where they say why. */
+export const EXPLANATION_PATH: readonly string[] = ["cardea", "istio", "explanation"];
 /** Where the tables must be put in the base documents. */
 export const TABLES_PATH: readonly string[] = ["cardea", "tables"];
 
@@ -55,6 +58,7 @@ export function compileIstio({ files, mesh = DEFAULT_MESH, limits }: CompileIsti
   return {
     modules: [
       { file: EVALUATOR_FILE, text: EVALUATOR },
+      { file: EXPLAINER_FILE, text: EXPLAINER },
       { file: LIMITS_FILE, text: rateLimits.length > 0 ? COUNTED_LIMITS : NO_LIMITS },
     ],
     tables: lowerTables(documents, mesh),
@@ -79,11 +83,15 @@ export const LIMITS_FILE = "cardea/limits.rego";
 /** Counters live outside the policy: the host answers. */
 const COUNTED_LIMITS = `package cardea.istio
 
+import rego.v1
+
 within_limit(name, key) := cardea.ratelimit.allow(name, key)
 `;
 
 /** Without counters nothing is within a limit: an ALLOW that depends on one allows nothing. */
 export const NO_LIMITS = `package cardea.istio
+
+import rego.v1
 
 within_limit(_, _) := false
 `;

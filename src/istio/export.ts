@@ -1,0 +1,51 @@
+import { EVALUATOR, EVALUATOR_FILE } from "./evaluator-rego.ts";
+import { type IstioProgram, LIMITS_FILE, NO_LIMITS } from "./program.ts";
+
+export interface ExportedRego {
+  /** One module that needs nothing else. */
+  readonly module: string;
+  /** The same in parts, for OPA to load as files: the modules by name, and `data.json`. */
+  readonly files: ReadonlyMap<string, string>;
+  /** What plain OPA cannot do. */
+  readonly caveats: readonly string[];
+}
+
+const TABLES_IMPORT = "import data.cardea.tables\n";
+
+/** The lowered policies as Rego that the real `opa` runs with the same verdicts: `data.cardea.istio.decision`. */
+export function exportRego({ tables, documents, requestAuthentications, rateLimits }: IstioProgram): ExportedRego {
+  const caveats: string[] = [];
+  if (rateLimits.length > 0) caveats.push("RateLimit needs a counter: exported, nothing is within a limit");
+  if (requestAuthentications.length > 0) {
+    caveats.push(
+      "RequestAuthentication is not part of the export: claims are read from input.cardea.identity.claims, or from Envoy's jwt_authn metadata with --trust-jwt-authn-metadata",
+    );
+  }
+  const names = documents.map(({ kind, namespace, name, places, start }) => {
+    // A name cannot end the comment it stands in.
+    const place = `${places.source.name}:${places.row(start)}`;
+    return `#   ${kind} ${namespace}/${name} (${place})`.replace(/[\r\n]+/g, " ");
+  });
+  const head = [
+    "# Made by `cardea export` from:",
+    ...names,
+    ...caveats.map((caveat) => `# Note: ${caveat}`),
+    "# Ask for data.cardea.istio.decision, or data.cardea.istio.allow.",
+    "",
+    "",
+  ].join("\n");
+  const body = EVALUATOR.replace(TABLES_IMPORT, "");
+  const limits = NO_LIMITS.slice(NO_LIMITS.indexOf("within_limit"));
+  const module = `${head}${body}\n${ALLOW}\n${limits}\ntables := ${JSON.stringify(tables, null, "\t")}\n`;
+  const files = new Map([
+    [EVALUATOR_FILE, `${head}${EVALUATOR}\n${ALLOW}`],
+    [LIMITS_FILE, NO_LIMITS],
+    ["data.json", `${JSON.stringify({ cardea: { tables } }, null, 1)}\n`],
+  ]);
+  return { module, files, caveats };
+}
+
+const ALLOW = `default allow := false
+
+allow if decision.allowed
+`;
