@@ -21,6 +21,7 @@ const COMMANDS: ReadonlyMap<string, Entry> = new Map([
   ["deps", { about: "Analyze Rego query dependencies", load: async () => (await import("./deps.ts")).depsCommand }],
   ["eval", { about: "Evaluate a Rego query", load: async () => (await import("./eval.ts")).evalCommand }],
   ["run", { about: "Start the authorization server", load: async () => (await import("./run.ts")).runCommand }],
+  ["inspect", { about: "Inspect OPA bundle(s)", load: async () => (await import("./inspect.ts")).inspectCommand }],
   ["parse", { about: "Parse Rego source file", load: async () => (await import("./parse.ts")).parseCommand }],
   ["test", { about: "Execute Rego test cases", load: async () => (await import("./test.ts")).testCommand }],
   [

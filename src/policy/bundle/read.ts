@@ -13,6 +13,8 @@ export interface Bundle {
   readonly manifest: Manifest;
   readonly modules: readonly ModuleText[];
   readonly data: JsonObject;
+  /** The files `data` was made of, and where each stands below `data`. */
+  readonly documents: readonly { readonly file: string; readonly path: readonly string[] }[];
   /** Istio and Cardea documents found among its files. */
   readonly declarations: readonly ModuleText[];
 }
@@ -48,6 +50,7 @@ export async function readBundle(
   const manifest = manifestBytes === undefined ? DEFAULT_MANIFEST : readManifest(name, decode(manifestBytes));
   const modules: ModuleText[] = [];
   const declarations: ModuleText[] = [];
+  const documents: { file: string; path: readonly string[] }[] = [];
   const data: Record<string, Value> = {};
   for (const path of [...files.keys()].sort()) {
     const bytes = files.get(path) as Uint8Array;
@@ -58,11 +61,12 @@ export async function readBundle(
       modules.push({ file, text: decode(bytes), ...(version !== undefined && { version }) });
     } else if (base === "data.json" || base === "data.yaml" || base === "data.yml") {
       addData(name, manifest, data, path, await readDocument(file, base, decode(bytes)));
+      documents.push({ file, path: path.split("/").slice(0, -1) });
     } else if (/\.(ya?ml|json)$/.test(base) && isDeclaration(decode(bytes))) {
       declarations.push({ file, text: decode(bytes) });
     }
   }
-  return { name, manifest, modules, data, declarations };
+  return { name, manifest, modules, data, documents, declarations };
 }
 
 function moduleVersion(manifest: Manifest, path: string): "v0" | "v1" | undefined {
