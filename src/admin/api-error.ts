@@ -1,4 +1,4 @@
-import { type JsonObject, toJsonText, type Value } from "../rego/value/index.ts";
+import type { Value } from "../rego/value/index.ts";
 
 /** OPA's error codes (v1/server/types). They are in replies that OPA's clients parse. */
 export const API_ERROR_CODES = {
@@ -28,17 +28,9 @@ export class ApiError extends Error {
     this.errors = errors;
   }
 
+  /** Indented, members in OPA's order, and `<`, `>`, `&` escaped as Go's encoder does. */
   toBody(): string {
-    const body: JsonObject = {
-      code: this.code,
-      message: this.message,
-      ...(this.errors.length > 0 && { errors: this.errors }),
-    };
-    return indentJson(toJsonText(body));
+    const body = { code: this.code, message: this.message, ...(this.errors.length > 0 && { errors: this.errors }) };
+    return `${JSON.stringify(body, null, 2).replace(/[<>&]/g, (char) => `\\u00${char.charCodeAt(0).toString(16)}`)}\n`;
   }
-}
-
-/** Errors are printed indented, with their members in this order. */
-function indentJson(text: string): string {
-  return `${JSON.stringify(JSON.parse(text), null, 2)}\n`;
 }

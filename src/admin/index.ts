@@ -1,6 +1,12 @@
-export { ApiError } from "./api-error.ts";
+export { API_ERROR_CODES, ApiError, type ApiErrorCode } from "./api-error.ts";
+export { basicAuthorizer } from "./authorization.ts";
+export { ApiEvaluator, type EvaluationOptions } from "./evaluation.ts";
 export type { ApiReply, ApiRequest } from "./http.ts";
 export { createRouter, type Route, type RouterOptions } from "./router.ts";
 export { configRoute } from "./routes/config.ts";
+export { dataRoutes, type DataOptions } from "./routes/data.ts";
 export { healthRoutes } from "./routes/health.ts";
 export { metricsRoute } from "./routes/metrics.ts";
+export { policyRoutes } from "./routes/policies.ts";
+export { queryRoutes } from "./routes/query.ts";
+export { statusDocument, statusRoute } from "./routes/status.ts";

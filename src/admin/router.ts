@@ -98,6 +98,8 @@ function failureReply(cause: unknown, logger: Logger): ApiReply {
 
 function toApiRequest(message: IncomingMessage, authentication: RouterOptions["authentication"]): ApiRequest {
   const target = message.url ?? "/";
+  // Authorization and the route may both want it.
+  let body: Promise<string> | undefined;
   const cut = target.indexOf("?");
   const path = cut === -1 ? target : target.slice(0, cut);
   return {
@@ -110,7 +112,7 @@ function toApiRequest(message: IncomingMessage, authentication: RouterOptions["a
     id: ++requestCount,
     identity: identityOf(message, authentication),
     clientCertificates: [],
-    body: () => readBody(message, BODY_LIMITS),
+    body: () => (body ??= readBody(message, BODY_LIMITS)),
   };
 }
 

@@ -72,6 +72,8 @@ export async function serve(
       diagnosticAddrs: settings.diagnosticAddrs,
       unixSocketMode: settings.unixSocketMode,
       shutdownGraceMs: settings.graceSeconds * 1000,
+      authentication: settings.authentication,
+      authorization: settings.authorization,
       logger,
       writer,
       env: terminal.env,

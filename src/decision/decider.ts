@@ -66,15 +66,13 @@ export class Decider {
   warm(snapshot: Snapshot): void {
     const { entrypoint, limits, runtime, env } = this.#options;
     try {
-      snapshot
-        .prepare(entrypoint)
-        .evaluate({
-          input: {},
-          runtime,
-          env,
-          deadlineMs: Date.now() + limits.evaluationMs,
-          maxSteps: limits.evaluationSteps,
-        });
+      snapshot.prepare(entrypoint).evaluate({
+        input: {},
+        runtime,
+        env,
+        deadlineMs: Date.now() + limits.evaluationMs,
+        maxSteps: limits.evaluationSteps,
+      });
     } catch {
       // Requests will meet the same fault, with an input to blame.
     }

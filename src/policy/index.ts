@@ -1,4 +1,6 @@
 export { mergeInto } from "./data-document.ts";
+export { isUnderRoots } from "./bundle/manifest.ts";
+export { EditError, type PatchOperation, patched, valueAt, withoutValueAt, withValueAt } from "./edit.ts";
 export { LOAD_ERROR_CODES, LoadError, type LoadErrorCode } from "./errors.ts";
 export { type Loaded, type LoadOptions, loadPaths, splitPrefix } from "./load.ts";
 export { loadSchemaFiles, type SchemaFile } from "./schema-files.ts";

@@ -1,8 +1,8 @@
 import type { Policy } from "../rego/engine/index.ts";
 import type { JsonObject, Value } from "../rego/value/index.ts";
-import { overlap } from "./bundle/manifest.ts";
+import { isUnderRoots, overlap } from "./bundle/manifest.ts";
 import { mergeInto } from "./data-document.ts";
-import { LoadError } from "./errors.ts";
+import { LoadError, messageOf } from "./errors.ts";
 import type { ModuleText } from "./module-text.ts";
 import { Snapshot } from "./snapshot.ts";
 
@@ -27,6 +27,7 @@ export class PolicyStore {
   readonly #compile: Compile;
   #parts: ReadonlyMap<string, Part> = new Map();
   #current: Snapshot;
+  #lastFailure: string | undefined;
   readonly #listeners = new Set<(snapshot: Snapshot) => void>();
 
   constructor(compile: Compile) {
@@ -38,8 +39,14 @@ export class PolicyStore {
     return this.#current;
   }
 
-  part(name: string): Part | undefined {
-    return this.#parts.get(name);
+  /** Why the latest update was refused; undefined when it was published. */
+  get lastFailure(): string | undefined {
+    return this.#lastFailure;
+  }
+
+  /** Notes that new policies or data could not even be read. */
+  noteFailure(message: string): void {
+    this.#lastFailure = message;
   }
 
   /**
@@ -53,17 +60,42 @@ export class PolicyStore {
       if (part === undefined) parts.delete(name);
       else parts.set(name, part);
     }
-    const snapshot = this.#build(parts);
+    let snapshot: Snapshot;
+    try {
+      snapshot = this.#build(parts);
+    } catch (cause) {
+      this.#lastFailure = messageOf(cause);
+      throw cause;
+    }
     this.#parts = parts;
     this.#current = snapshot;
+    this.#lastFailure = undefined;
     for (const listener of this.#listeners) listener(snapshot);
     return snapshot;
   }
 
-  /** Replaces base documents only; modules are not compiled again. @throws {LoadError} */
-  updateData(data: JsonObject): Snapshot {
-    const base = this.#parts.get(BASE_PART);
-    return this.update(new Map([[BASE_PART, { modules: base?.modules ?? [], data }]]));
+  /** Replaces what is no bundle's. @throws {CompileError | LoadError} */
+  updateBase(base: Part): Snapshot {
+    return this.update(new Map([[BASE_PART, base]]));
+  }
+
+  /** The base documents and modules that are no bundle's. */
+  get base(): Part {
+    return this.#parts.get(BASE_PART) ?? { modules: [], data: {} };
+  }
+
+  /** The bundle that owns a path below data, or undefined. */
+  ownerOf(path: readonly string[]): string | undefined {
+    const joined = path.join("/");
+    for (const [name, { bundle }] of this.#parts) {
+      if (
+        bundle?.roots.some(
+          (root) => isUnderRoots([root], joined) || (joined !== "" && isUnderRoots([joined], root)),
+        ) === true
+      )
+        return name;
+    }
+    return undefined;
   }
 
   /** Calls back after every publication. @returns a function that ends it. */

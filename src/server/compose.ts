@@ -1,6 +1,18 @@
 import { randomUUID } from "node:crypto";
 import { readFile } from "node:fs/promises";
-import { configRoute, createRouter, healthRoutes, metricsRoute, type Route } from "../admin/index.ts";
+import {
+  ApiEvaluator,
+  basicAuthorizer,
+  configRoute,
+  createRouter,
+  dataRoutes,
+  healthRoutes,
+  metricsRoute,
+  policyRoutes,
+  queryRoutes,
+  type Route,
+  statusRoute,
+} from "../admin/index.ts";
 import { type Config, ConfigError, publicConfig } from "../config/index.ts";
 import { Decider } from "../decision/index.ts";
 import { consoleSink, DecisionRecorder, type Sink } from "../decision-log/index.ts";
@@ -28,6 +40,8 @@ export interface ComposeOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Versions that `opa.runtime()` and labels tell. */
   readonly version: string;
+  readonly authentication: "token" | "tls" | "off";
+  readonly authorization: "basic" | "off";
 }
 
 /** The parts of one process, wired but not started. */
@@ -45,6 +59,10 @@ export interface Parts {
 /** The name under which `/health` and `/v1/status` know the gRPC port. */
 export const GRPC_PLUGIN = "envoy_ext_authz_grpc";
 
+/** Bounds of one query of the API: nobody waits for them in a proxy, but they share the event loop with those who do. */
+const API_EVALUATION_MS = 10_000;
+const API_EVALUATION_STEPS = 500_000_000;
+
 /** Wires everything: the one place where parts meet. */
 export async function compose(options: ComposeOptions): Promise<Parts> {
   const { config, logger, env } = options;
@@ -59,17 +77,39 @@ export async function compose(options: ComposeOptions): Promise<Parts> {
     metrics.policyLoaded.setToCurrentTime();
   });
   const recorder = composeRecorder(options, store, labels, runtime);
-  const grpc = await composeGrpc(options, { store, recorder, metrics, runtime });
+  const io = lazyIo(config);
+  const grpc = await composeGrpc(options, { store, recorder, metrics, runtime, io });
+  const evaluator = new ApiEvaluator({
+    store,
+    recorder,
+    runtime,
+    env,
+    io,
+    logger,
+    evaluationMs: API_EVALUATION_MS,
+    evaluationSteps: API_EVALUATION_STEPS,
+  });
+  const authorize =
+    options.authorization === "basic"
+      ? basicAuthorizer(store, config.defaultAuthorizationDecision, runtime)
+      : async () => undefined;
   const common: readonly Route[] = [...healthRoutes(store, states), metricsRoute(metrics)];
   const router = (routes: readonly Route[]): HttpHandler =>
-    createRouter({ routes, logger, metrics, authorize: async () => undefined, authentication: "off" });
+    createRouter({ routes, logger, metrics, authorize, authentication: options.authentication });
   return {
     store,
     states,
     metrics,
     recorder,
     grpc,
-    apiHandler: router([...common, configRoute(shownConfig)]),
+    apiHandler: router([
+      ...common,
+      ...dataRoutes({ store, evaluator, version: options.version, defaultDecision: config.defaultDecision }),
+      ...policyRoutes(store),
+      ...queryRoutes(evaluator),
+      configRoute(shownConfig),
+      statusRoute(labels, store, states),
+    ]),
     diagnosticHandler: router(common),
   };
 }
@@ -107,11 +147,12 @@ interface GrpcParts {
   readonly recorder: DecisionRecorder;
   readonly metrics: Metrics;
   readonly runtime: Value;
+  readonly io: Io;
 }
 
 async function composeGrpc(
   { config, logger, env }: ComposeOptions,
-  { store, recorder, metrics, runtime }: GrpcParts,
+  { store, recorder, metrics, runtime, io }: GrpcParts,
 ): Promise<GrpcListener | undefined> {
   const { plugin, cardea } = config;
   if (plugin === undefined) return undefined;
@@ -125,7 +166,7 @@ async function composeGrpc(
     limits: { evaluationMs: cardea.limits.evaluationMs, evaluationSteps: cardea.limits.evaluationSteps },
     runtime,
     env,
-    io: lazyIo(config),
+    io,
     logger,
     keepsNdResults: config.ndBuiltinCache,
     timeFromRequest: cardea.timeSource === "request",

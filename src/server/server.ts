@@ -26,6 +26,8 @@ export interface ServerOptions {
   readonly diagnosticAddrs: readonly string[];
   readonly unixSocketMode: number;
   readonly shutdownGraceMs: number;
+  readonly authentication: "token" | "tls" | "off";
+  readonly authorization: "basic" | "off";
   readonly logger: Logger;
   readonly writer: LineWriter;
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -145,6 +147,7 @@ export class CardeaServer {
       });
     } catch (cause) {
       metrics.policyReloads.inc({ result: "failed" });
+      store.noteFailure(cause instanceof Error ? cause.message : String(cause));
       this.#reportReload(cause);
     }
   }

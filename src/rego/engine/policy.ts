@@ -25,6 +25,8 @@ import { CompileError } from "./errors.ts";
 export interface ModuleText {
   readonly file: string;
   readonly text: string;
+  /** This module's own language version, where a bundle says so. */
+  readonly version?: "v0" | "v1";
 }
 
 export interface CompileOptions {
@@ -118,7 +120,7 @@ function readModules(options: CompileOptions): readonly Module[] {
       continue;
     }
     const parsed = parseModule(source, {
-      version: options.version ?? "v1",
+      version: source.version ?? options.version ?? "v1",
       ...(annotations && { annotations: true }),
       ...languageOf(options.capabilities),
     });
