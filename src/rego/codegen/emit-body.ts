@@ -1,5 +1,5 @@
 import type { Location } from "../../base/index.ts";
-import type { Body, Expr, RefTerm, StringTerm, Term, With } from "../syntax/index.ts";
+import type { Body, Expr, RefTerm, StringTerm, Term, VarTerm, With } from "../syntax/index.ts";
 import { canonicalText, type Value } from "../value/index.ts";
 import { constantOf } from "./constants.ts";
 import type { Group, Node } from "./documents.ts";
@@ -97,6 +97,51 @@ export class BodyEmitter {
     const expr = body[from];
     if (expr === undefined) next();
     else this.expr(expr, () => this.body(body, next, from + 1));
+  }
+
+  /**
+   * Generates the cheap tests of a rule's body (`input.method == "GET"`, `[a, "x"] = input.path`) ahead of the rest, and
+   * then the body. OPA's rule index does the same: where such a test fails nothing else of the body is evaluated, so
+   * that conflicts and prints in it are not seen (v1/ast/index.go).
+   */
+  ruleBody(body: Body, next: () => void): void {
+    const done = new Set<Expr>();
+    const defined: Term[] = [];
+    for (const expr of body) {
+      const test = indexableTest(expr, (name) => this.#vars.has(name));
+      if (test === undefined) continue;
+      if (test.shape.kind === "var") {
+        if (!this.#vars.has(test.shape.name) && this.#isBase(test.reference)) defined.push(test.reference);
+        continue;
+      }
+      if (!this.#isBase(test.reference)) continue;
+      this.term(test.reference, (value) => this.#testShape(test.shape, value));
+      if (test.shape.kind !== "array" && !this.#scope.traced) done.add(expr);
+    }
+    // Whatever a local stands for must be there.
+    for (const reference of defined) this.term(reference, () => {});
+    this.body(done.size === 0 ? body : body.filter((expr) => !done.has(expr)), next);
+  }
+
+  /** True for a reference that meets no rule. */
+  #isBase(term: Term): boolean {
+    if (term.kind !== "ref" || (term.terms[0] as VarTerm).name !== "data") return true;
+    let node: Node | undefined = this.#scope.root;
+    for (const element of term.terms.slice(1)) {
+      node = node.child(constantOf(element) as Value);
+      if (node === undefined) return true;
+      if (node.group !== undefined) return false;
+    }
+    return false;
+  }
+
+  #testShape(shape: Term, value: Js): void {
+    if (shape.kind === "array") {
+      this.failWhen(js`!rt.isArrayOf(${value}, ${shape.items.length})`);
+      shape.items.forEach((item, i) => {
+        if (isShape(item)) this.#testShape(item, this.#hold(js`${value}[${i}]`));
+      });
+    } else this.#failUnlessEqual(this.#literal(constantOf(shape) as Value), value, shape, shape);
   }
 
   expr(expr: Expr, next: () => void): void {
@@ -598,6 +643,17 @@ export class BodyEmitter {
     }
     if (this.#isPattern(a)) return this.term(b, (value) => this.#match(a, value, next));
     if (this.#isPattern(b)) return this.term(a, (value) => this.#match(b, value, next));
+    if (isComprehension(a) !== isComprehension(b)) {
+      // A comprehension is not evaluated against a value of another type (OPA v1/topdown/eval.go, biunify).
+      const [plain, comprehension] = isComprehension(a) ? [b, a] : [a, b];
+      return this.term(plain, (x) => {
+        this.failWhen(typeTest(x, [comprehension.kind.replace("comprehension", "")]) as Js);
+        this.term(comprehension, (y) => {
+          this.#failUnlessEqual(x, y, plain, comprehension);
+          next();
+        });
+      });
+    }
     this.#terms([a, b], ([x, y]) => {
       this.#failUnlessEqual(x as Js, y as Js, a, b);
       next();
@@ -784,6 +840,44 @@ export class BodyEmitter {
     const known = [...this.#vars].filter(([name]) => !isWildcard(name));
     return js`() => new Map([${Js.list(known.map(([name, value]) => js`[${name}, ${value}]`))}])`;
   }
+}
+
+/** A scalar, or an array, whatever its elements. */
+function isShape(term: Term): boolean {
+  return (
+    term.kind === "array" ||
+    term.kind === "null" ||
+    term.kind === "boolean" ||
+    term.kind === "number" ||
+    term.kind === "string"
+  );
+}
+
+/** An equality of a ground reference (or an argument) with a scalar, an array or a variable. */
+function indexableTest(
+  { form, negated, with: modifiers }: Expr,
+  isArgument: (name: string) => boolean,
+): { reference: Term; shape: Term } | undefined {
+  if (negated || modifiers.length > 0 || form.kind !== "call" || form.args.length !== 2) return undefined;
+  const name = functionName(form.operator.terms);
+  if (name !== "eq" && name !== "equal") return undefined;
+  const [a, b] = form.args as readonly [Term, Term];
+  const isReference = (term: Term): boolean => {
+    if (term.kind === "var") return isArgument(term.name);
+    if (term.kind !== "ref") return false;
+    const head = term.terms[0] as Term;
+    return (
+      head.kind === "var" &&
+      (head.name === "input" || head.name === "data" || isArgument(head.name)) &&
+      term.terms.slice(1).every((element) => element.kind !== "array" && constantOf(element) !== undefined)
+    );
+  };
+  if (isReference(a) && (isShape(b) || b.kind === "var")) return { reference: a, shape: b };
+  return isReference(b) && (isShape(a) || a.kind === "var") ? { reference: b, shape: a } : undefined;
+}
+
+function isComprehension(term: Term): boolean {
+  return term.kind === "arraycomprehension" || term.kind === "setcomprehension" || term.kind === "objectcomprehension";
 }
 
 function isWildcard(name: string): boolean {

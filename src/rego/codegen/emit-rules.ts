@@ -182,7 +182,7 @@ function emitChain(scope: Scope, first: Rule, params: readonly Js[], found: Foun
     const emitter = new BodyEmitter(scope, js`break ${label};`);
     emitter.trace("enter", branch.at);
     matchArgs(emitter, branch.head.args ?? [], params, () =>
-      emitter.body(branch.body, () => {
+      emitter.ruleBody(branch.body, () => {
         const value = branch.head.value;
         if (value === undefined) throw new TypeError("a complete rule has a value");
         emitter.term(value, (v) => {
@@ -234,7 +234,7 @@ function emitDefinition(
   const emitter = new BodyEmitter(scope, js`break ${label};`);
   emitter.trace("enter", rule.at);
   const run = (): void =>
-    emitter.body(rule.body, () => {
+    emitter.ruleBody(rule.body, () => {
       emitter.trace("exit", rule.at);
       collect(emitter);
     });
