@@ -441,7 +441,8 @@ export class BodyEmitter {
 
   #literal(value: Value): Js {
     if (value === null || typeof value === "string" || typeof value === "boolean") return js`${value}`;
-    if (typeof value === "number" && !Object.is(value, -0)) return js`${value}`;
+    // In parentheses: `1.length` is no JavaScript.
+    if (typeof value === "number" && !Object.is(value, -0)) return js`(${value})`;
     return this.#scope.unit.constant(value);
   }
 
