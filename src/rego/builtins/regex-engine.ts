@@ -1,6 +1,7 @@
 import { RE2JS, RE2JSException } from "re2js";
 import { LruMap } from "../../base/index.ts";
 import { BuiltinError } from "../runtime/index.ts";
+import { compileQuickTest } from "./regex-dfa.ts";
 
 const MAX_PATTERN = 64 * 1024;
 const CACHED_REGEXES = 1024;
@@ -33,8 +34,9 @@ export function compileRegex(pattern: string): Regex {
   if (pattern.length > MAX_PATTERN) throw new BuiltinError(`pattern is longer than ${MAX_PATTERN} characters`);
   const { program, names } = compileProgram(pattern);
   const machine = program.re2();
+  const quick = compileQuickTest(pattern);
   return {
-    test: (text) => program.test(text),
+    test: quick === undefined ? (text) => program.test(text) : (text) => quick(text) ?? program.test(text),
     findAll: (text, limit) => (machine.findAllSubmatchIndex(text, limit) as number[][] | null) ?? [],
     groupNames: names,
   };
