@@ -1,3 +1,6 @@
+import { type Diagnostic, type Module, parseModule, type Rule } from "../syntax/index.ts";
+import type { Signature } from "../types/index.ts";
+import { compareStrings } from "../value/index.ts";
 import { createTypeChecker } from "./check-types.ts";
 import {
   checkRuleNames,
@@ -31,20 +34,18 @@ import {
 import { Graph } from "./graph.ts";
 import { rewriteRuleLocals } from "./locals.ts";
 import { mapRule } from "./map.ts";
-import { AnnotationSet, rewriteMetadata, usesMetadata } from "./metadata.ts";
+import { AnnotationSet, rewriteMetadata } from "./metadata.ts";
 import { erasePrints, rewritePrints } from "./print.ts";
 import type { Program, TypeChecker } from "./program.ts";
 import { Globals, importName, resolveRule, unusedImports } from "./resolve.ts";
 import { checkHead, orderRule, RuleRows, type Suggest } from "./safety.ts";
 import { suggestFor } from "./suggest.ts";
+import { type Parts, surveyRule } from "./survey.ts";
 import { rewriteTemplates } from "./template.ts";
 import { importText, refText } from "./text.ts";
 import { buildTree, fullPath, groundPathOf, kindOf } from "./tree.ts";
 import { withMapper } from "./with.ts";
-import { branchesOf, isGenerated, mapBranches, refHeadName, type Visitor, walkRule, walkTerm } from "./walk.ts";
-import type { Diagnostic, Module, Rule } from "../syntax/index.ts";
-import type { Signature } from "../types/index.ts";
-import { compareStrings } from "../value/index.ts";
+import { branchesOf, mapBranches, refHeadName, type Visitor, walkRule } from "./walk.ts";
 
 export interface CompileModulesOptions {
   /** Builtins by name. */
@@ -67,6 +68,8 @@ export interface CompileModulesOptions {
 interface Compilation {
   readonly modules: readonly WorkModule[];
   readonly rules: readonly WorkRule[];
+  /** What each rule holds, by its id. */
+  readonly parts: readonly Parts[];
   readonly environment: Environment;
   readonly arityOf: ArityOf;
   readonly options: CompileModulesOptions;
@@ -91,7 +94,9 @@ export function compileModules(
   const works = startRules(sorted);
   resolveRefs(works, options, findings);
   if (findings.any) return { diagnostics: findings.list };
-  const names = new NameMaker("__local", takenNames(sorted));
+  const taken = new Set<string>();
+  const parts = works.flatMap(({ rules }) => rules.map(({ rule }) => surveyRule(rule, options.signatures, taken)));
+  const names = new NameMaker("__local", taken);
   const subjects: Environment["subjects"] = new Map();
   const features = options.features ?? ALL_FEATURES;
   rewriteHeadRefs(works, { names, subjects }, features, findings);
@@ -112,6 +117,7 @@ export function compileModules(
   const compilation: Compilation = {
     modules: works,
     rules: works.flatMap(({ rules }) => rules),
+    parts,
     environment,
     arityOf: arityIn(environment),
     options,
@@ -130,28 +136,50 @@ const STAGES: readonly Stage[] = [
   checkKeywordOverrides,
   checkDuplicateImports,
   rewriteLocals,
-  eachBranch((branch, { environment, arityOf }) => rewriteTemplates(branch, environment, arityOf)),
-  inspect(({ environment }) => voidCallVisitor(environment)),
-  eachBranch((branch, { environment, arityOf }) =>
-    environment.keepPrint ? rewritePrints(branch, environment, arityOf) : mapRule(branch, erasePrints),
+  eachBranch(
+    "templates",
+    ({ environment, arityOf }) =>
+      (branch) =>
+        rewriteTemplates(branch, environment, arityOf),
   ),
-  eachBranch((branch, { environment }) => expandRule(branch, environment)),
+  inspect("voidCalls", ({ environment }) => voidCallVisitor(environment)),
+  eachBranch("prints", ({ environment, arityOf }) =>
+    environment.keepPrint
+      ? (branch) => rewritePrints(branch, environment, arityOf)
+      : (branch) => mapRule(branch, erasePrints),
+  ),
+  eachBranch(
+    "all",
+    ({ environment }) =>
+      (branch) =>
+        expandRule(branch, environment),
+  ),
   rewriteMetadataCalls,
-  rewriteComprehensions,
-  eachBranch((branch, { environment }) => rewriteRefsInHead(branch, environment)),
-  rewriteWiths,
+  eachBranch("comprehensions", ({ environment }) => {
+    const mapper = comprehensionTermsOf(environment);
+    return (branch) => mapRule(branch, mapper);
+  }),
+  eachBranch(
+    "all",
+    ({ environment }) =>
+      (branch) =>
+        rewriteRefsInHead(branch, environment),
+  ),
+  eachBranch("withs", ({ environment }) => {
+    const mapper = withMapper(environment);
+    return (branch) => mapRule(branch, mapper);
+  }),
   ({ environment, modules }) => checkConflicts(environment.tree, modules, environment, environment.findings),
-  inspect(({ environment, arityOf }) => functionVisitor(environment, arityOf)),
+  inspect("all", ({ environment, arityOf }) => functionVisitor(environment, arityOf)),
   checkHeads,
   orderBodies,
-  eachBranch((branch) => mapRule(branch, equalsMapper)),
-  eachBranch((branch, { environment }) => ({ ...branch, body: rewriteDynamics(branch.body, environment) })),
+  eachBranch("comparisons", () => (branch) => mapRule(branch, equalsMapper)),
+  eachBranch("all", ({ environment }) => (branch) => ({ ...branch, body: rewriteDynamics(branch.body, environment) })),
   checkRecursion,
   checkTypes,
-  inspect(
-    ({ environment }) => unsafeBuiltinVisitor(environment),
-    ({ environment }) => environment.unsafeBuiltins.size > 0,
-  ),
+  ({ rules, environment }) => {
+    if (environment.unsafeBuiltins.size > 0) inspectRules(rules, unsafeBuiltinVisitor(environment));
+  },
   checkDeprecated,
 ];
 
@@ -171,26 +199,6 @@ function startRules(modules: readonly Module[]): readonly WorkModule[] {
       }),
     ),
   }));
-}
-
-/** Names that look generated and stand in a module: policies may hold compiled code. */
-function takenNames(modules: readonly Module[]): ReadonlySet<string> {
-  const taken = new Set<string>();
-  const visitor: Visitor = {
-    term: (term) => {
-      if (term.kind === "var" && isGenerated(term.name)) taken.add(term.name);
-      return false;
-    },
-  };
-  for (const { rules } of modules) {
-    for (const rule of rules) {
-      for (const branch of branchesOf(rule)) {
-        walkTerm(branch.head.reference, visitor);
-        walkRule(branch, visitor);
-      }
-    }
-  }
-  return taken;
 }
 
 function resolveRefs(
@@ -309,39 +317,53 @@ function rewriteLocals({ rules, environment }: Compilation): void {
   }
 }
 
-function eachBranch(change: (branch: Rule, compilation: Compilation) => Rule): Stage {
+/** A stage for the rules that hold something. @param make is called once per compilation */
+function eachBranch(holding: keyof Parts | "all", make: (compilation: Compilation) => (branch: Rule) => Rule): Stage {
   return (compilation) => {
-    for (const work of compilation.rules) work.rule = mapBranches(work.rule, (branch) => change(branch, compilation));
+    const change = make(compilation);
+    for (const work of compilation.rules) {
+      if (holding === "all" || compilation.parts[work.id]?.[holding] === true)
+        work.rule = mapBranches(work.rule, change);
+    }
   };
 }
 
-function inspect(
-  make: (compilation: Compilation) => Visitor,
-  when: (compilation: Compilation) => boolean = () => true,
-): Stage {
+function inspect(holding: keyof Parts | "all", make: (compilation: Compilation) => Visitor): Stage {
   return (compilation) => {
-    if (!when(compilation)) return;
-    const visitor = make(compilation);
-    for (const { rule } of compilation.rules) for (const branch of branchesOf(rule)) walkRule(branch, visitor);
+    const { rules, parts } = compilation;
+    inspectRules(
+      holding === "all" ? rules : rules.filter(({ id }) => parts[id]?.[holding] === true),
+      make(compilation),
+    );
   };
 }
 
-function rewriteMetadataCalls({ modules, rules, environment }: Compilation): void {
-  if (!rules.some(({ rule }) => usesMetadata(rule))) return;
-  const set = new AnnotationSet(modules);
+function inspectRules(rules: readonly WorkRule[], visitor: Visitor): void {
+  for (const { rule } of rules) for (const branch of branchesOf(rule)) walkRule(branch, visitor);
+}
+
+function rewriteMetadataCalls({ modules, rules, parts, environment }: Compilation): void {
+  if (!parts.some(({ metadata }) => metadata)) return;
+  const set = new AnnotationSet(
+    modules.map((work) => ({ ...work, module: withAnnotations(work.module, environment.findings) })),
+  );
   environment.findings.report(...set.findings);
-  for (const work of rules)
-    work.rule = mapBranches(work.rule, (branch) => rewriteMetadata(work, branch, set, environment));
+  for (const work of rules) {
+    if (parts[work.id]?.metadata === true)
+      work.rule = mapBranches(work.rule, (branch) => rewriteMetadata(work, branch, set, environment));
+  }
 }
 
-function rewriteComprehensions({ rules, environment }: Compilation): void {
-  const mapper = comprehensionTermsOf(environment);
-  for (const work of rules) work.rule = mapBranches(work.rule, (branch) => mapRule(branch, mapper));
-}
-
-function rewriteWiths({ rules, environment }: Compilation): void {
-  const mapper = withMapper(environment);
-  for (const work of rules) work.rule = mapBranches(work.rule, (branch) => mapRule(branch, mapper));
+/** Annotations are read when somebody asks for them, if not before. */
+function withAnnotations(module: Module, findings: Findings): Module {
+  if (module.annotations.length > 0 || !module.comments.some(({ text }) => text.includes("METADATA"))) return module;
+  const parsed = parseModule(module.package.at.source, {
+    version: module.version === "v1" ? "v1" : "v0",
+    annotations: true,
+  });
+  if (parsed.diagnostics === undefined) return { ...module, annotations: parsed.value.annotations };
+  findings.report(...parsed.diagnostics);
+  return module;
 }
 
 function suggestIn(work: WorkModule): Suggest {

@@ -1,7 +1,7 @@
 import type { Location } from "../../base/index.ts";
 import { placeOf } from "../../base/index.ts";
 import type { Term } from "../syntax/index.ts";
-import { compareValues } from "../value/index.ts";
+import { compareStrings, compareValues, type Value } from "../value/index.ts";
 import { type Findings, sourceName, type WorkModule, type WorkRule } from "./context.ts";
 import type { Names } from "./program.ts";
 import { refText, termText } from "./text.ts";
@@ -109,13 +109,17 @@ function comparePaths(a: readonly Term[], b: readonly Term[]): number {
     const y = b[i] as Term;
     const keyX = scalarOf(x);
     const keyY = scalarOf(y);
-    const order =
-      keyX === undefined || keyY === undefined
-        ? Number(keyX === undefined) - Number(keyY === undefined) || termText(x).localeCompare(termText(y), "en")
-        : compareValues(keyX, keyY);
+    const order = compareParts(keyX, keyY, x, y);
     if (order !== 0) return order;
   }
   return a.length - b.length;
+}
+
+/** Constants before variables. */
+function compareParts(keyX: Value | undefined, keyY: Value | undefined, x: Term, y: Term): number {
+  if (keyX !== undefined && keyY !== undefined) return compareValues(keyX, keyY);
+  if (keyX !== undefined || keyY !== undefined) return keyX === undefined ? 1 : -1;
+  return compareStrings(termText(x), termText(y));
 }
 
 /** A rule's path with its variables as they were written. */

@@ -1,21 +1,10 @@
 import type { Location } from "../../base/index.ts";
 import type { Annotations, Body, Diagnostic, Expr, Module, RefTerm, Rule, Term } from "../syntax/index.ts";
-import { parseNumber } from "../value/index.ts";
+import { RegoNumber } from "../value/index.ts";
 import type { Environment, WorkModule, WorkRule } from "./context.ts";
 import { mapExpr, type Mapper, mapperOf, mapRule } from "./map.ts";
 import { refText } from "./text.ts";
-import {
-  appendToBody,
-  branchesOf,
-  callExpr,
-  equals,
-  isCallOf,
-  isScalar,
-  refOf,
-  termExpr,
-  varTerm,
-  walkRule,
-} from "./walk.ts";
+import { appendToBody, callExpr, equals, isCallOf, isScalar, refOf, termExpr, varTerm, walkRule } from "./walk.ts";
 
 /**
  * Annotations as constants: calls of `rego.metadata.chain` and `rego.metadata.rule` become variables that the body begins with.
@@ -24,13 +13,6 @@ import {
 
 const CHAIN = "rego.metadata.chain";
 const RULE = "rego.metadata.rule";
-
-/** Whether some module asks for its metadata. */
-export function usesMetadata(rule: Rule): boolean {
-  return branchesOf(rule).some(
-    (branch) => firstCall(branch, CHAIN) !== undefined || firstCall(branch, RULE) !== undefined,
-  );
-}
 
 function firstCall(rule: Rule, name: string): Expr | undefined {
   let found: Expr | undefined;
@@ -224,8 +206,8 @@ function pathNames({ terms }: RefTerm): readonly string[] {
 function jsonTerm(value: unknown, at: Location): Term {
   if (value === null || value === undefined) return { kind: "null", at };
   if (typeof value === "boolean") return { kind: "boolean", value, at };
-  if (typeof value === "number") return { kind: "number", value: parseNumber(String(value)), at };
-  if (typeof value === "bigint") return { kind: "number", value, at };
+  if (typeof value === "number" || typeof value === "bigint" || value instanceof RegoNumber)
+    return { kind: "number", value, at };
   if (typeof value === "string") return text(value, at);
   if (Array.isArray(value)) return { kind: "array", items: value.map((item) => jsonTerm(item, at)), at };
   const entries = Object.entries(value).map(([key, member]) => [text(key, at), jsonTerm(member, at)] as const);

@@ -148,7 +148,8 @@ class Unifier {
     } else if (a.kind === "var") this.#unifyVar(a.name, b);
     else if (b.kind === "var") this.#unifyVar(b.name, a);
     else if (a.kind === "array" && b.kind === "array") {
-      if (a.items.length === b.items.length) a.items.forEach((item, i) => this.unify(item, b.items[i] as Term));
+      if (a.items.length === b.items.length)
+        for (const [i, item] of a.items.entries()) this.unify(item, b.items[i] as Term);
     } else if (a.kind === "object" && b.kind === "object") this.#unifyObjects(a.entries, b.entries);
     else if (a.kind === "array" || a.kind === "object") this.#unifyComposite(a, b, true);
     else if (b.kind === "array" || b.kind === "object") this.#unifyComposite(b, a, false);
@@ -201,9 +202,10 @@ class Unifier {
 
   #unifyObjects(a: readonly (readonly [Term, Term])[], b: readonly (readonly [Term, Term])[]): void {
     if (a.length !== b.length) return;
+    const others = new Map(b.map(([key, value]) => [termText(key), value] as const));
     for (const [key, value] of a) {
-      const other = b.find(([otherKey]) => sameKey(key, otherKey));
-      if (other !== undefined) this.unify(value, other[1]);
+      const other = others.get(termText(key));
+      if (other !== undefined) this.unify(value, other);
     }
   }
 
@@ -230,9 +232,4 @@ class Unifier {
     if (set === undefined) this.#waits.set(name, new Set([needs]));
     else set.add(needs);
   }
-}
-
-/** Equal keys of object literals. */
-function sameKey(a: Term, b: Term): boolean {
-  return a.kind === b.kind && termText(a) === termText(b);
 }

@@ -289,7 +289,7 @@ export function reportUnsafe(unsafe: Unsafe, names: Names, findings: Findings, s
 }
 
 function compareAt(a: Expr, b: Expr): number {
-  return a.at.row - b.at.row || a.at.col - b.at.col;
+  return a.at.row === b.at.row ? a.at.col - b.at.col : a.at.row - b.at.row;
 }
 
 /** Every variable of a head must occur in its body or arguments. */
