@@ -55,8 +55,19 @@ export function formatSource(
   return parsed.diagnostics === undefined ? { value: formatModule(parsed.value, options) } : parsed;
 }
 
-/** A second comment wants to stand at the end of one line: the term around it then stays as it was written. */
-class UnexpectedComment extends Error {}
+/**
+ * A comment has no place in the layout: two want to stand at the end of one line, or one stands inside of what goes on
+ * one line. What is around it then stays as it was written.
+ */
+class UnexpectedComment extends Error {
+  /** The source has been written up to here in spite of it. */
+  readonly writtenTo: number | undefined;
+
+  constructor(writtenTo?: number) {
+    super("a comment has no place in the layout");
+    this.writtenTo = writtenTo;
+  }
+}
 
 interface Entry {
   readonly key: Term;
@@ -250,14 +261,34 @@ class Formatter {
     }
   }
 
-  /** Runs a step, and answers whether it was given up for an unexpected comment. */
-  #tolerate(step: () => void): boolean {
+  /** Runs a step, and answers whether it met an unexpected comment. Only a step that wrote all it had to may have. */
+  #tolerate(end: number, step: () => void): boolean {
     try {
       step();
       return false;
     } catch (error) {
-      if (error instanceof UnexpectedComment) return true;
+      if (error instanceof UnexpectedComment && error.writtenTo !== undefined && error.writtenTo >= end) return true;
       throw error;
+    }
+  }
+
+  /** Runs a step; if an unexpected comment stops it, runs the other in its place, as if the first had never been. */
+  #attempt(step: () => void, otherwise: () => void): void {
+    const { length } = this.#out;
+    const state = { level: this.#level, inline: this.#inline, lineEnd: this.#lineEnd, comments: this.#comments };
+    try {
+      step();
+    } catch (error) {
+      if (!(error instanceof UnexpectedComment)) throw error;
+      this.#out = this.#out.slice(0, length);
+      this.#level = state.level;
+      this.#inline = state.inline;
+      this.#lineEnd = state.lineEnd;
+      this.#comments = state.comments;
+      this.#delayLineEnd = false;
+      this.#parenExpr = undefined;
+      this.#parenTerm = undefined;
+      otherwise();
     }
   }
 
@@ -332,13 +363,31 @@ class Formatter {
 
   #rules(rules: readonly Rule[]): void {
     for (const [i, rule] of rules.entries()) {
-      this.#tolerate(() => this.#insertComments(rule.at.row));
-      this.#tolerate(() => this.#rule(rule, false));
+      this.#attempt(
+        () => {
+          this.#insertComments(rule.at.row);
+          this.#rule(rule, false);
+        },
+        () => this.#ruleBelowComments(rule),
+      );
       const next = rules[i + 1];
       const grouped =
         next !== undefined && this.#isOneLiner(rule) && this.#isOneLiner(next) && next.at.row === rule.at.row + 1;
       if (!grouped) this.#blankLine();
     }
+  }
+
+  /** A rule whose comments have no place inside: they go above it. */
+  #ruleBelowComments(rule: Rule): void {
+    const [before, inside] = this.#commentsUpTo(endRow(rule.at));
+    if (this.#inline) this.#endLine();
+    this.#writeComments([...before, ...inside]);
+    this.#withoutComments(() => this.#rule(rule, false));
+  }
+
+  #commentsUpTo(row: number): readonly [before: readonly Comment[], at: readonly Comment[]] {
+    const [before, at] = this.#takeComments(row);
+    return [before, at === undefined ? [] : [at]];
   }
 
   /** Whether a rule written on one line may stand next to another without a blank line. */
@@ -360,7 +409,8 @@ class Formatter {
     // A constant is written without the body it stands for, whoever wrote that body.
     const constant = compareBodies(rule.body, TRUE_BODY) === 0 && rule.else === undefined;
     this.#commentOnFinalLine = constant;
-    const unexpected = this.#tolerate(() => this.#head(rule.head, rule.default, constant, isElse));
+    const headEnd = (rule.head.value ?? rule.head.key)?.at.end ?? rule.head.at.end;
+    const unexpected = this.#tolerate(headEnd, () => this.#head(rule.head, rule.default, constant, isElse));
     const [first] = rule.body;
     if (first === undefined || constant) {
       this.#endLine();
@@ -372,7 +422,7 @@ class Formatter {
       this.#write(" if");
       if (rule.body.length === 1 && first.at.row === endRow(rule.head.at) && !isSetTerm(first)) {
         this.#write(" ");
-        this.#expr(first);
+        this.#bodyExpr(first);
         this.#endLine();
         if (rule.else !== undefined) this.#else(rule, rule.else);
         return;
@@ -386,7 +436,7 @@ class Formatter {
     }
     if (usesIf && !isElse) this.#markUnion(first);
     this.#level++;
-    this.#tolerate(() => this.#body(rule.body));
+    this.#body(rule.body);
     const skip = rule.head.args !== undefined && !isElse ? "()" : rule.head.key !== undefined ? "[]" : "";
     this.#insertComments(closingRow("{}", rule.at, skip));
     this.#level--;
@@ -458,9 +508,22 @@ class Formatter {
       const previous = body[i - 1];
       if (previous !== undefined && expr.at.row > endRow(previous.at) + 1) this.#blankLine();
       this.#startLine();
-      this.#tolerate(() => this.#expr(expr));
+      this.#bodyExpr(expr);
       this.#endLine();
     }
+  }
+
+  #bodyExpr(expr: Expr): void {
+    // The place of a body that follows `else … if` is that of the `else`: its text cannot be used.
+    const relocated = expr.form.kind === "term" && expr.form.term.at === expr.at;
+    if (relocated || (expr.form.kind === "call" && expr.form.operator.at === expr.at)) {
+      this.#expr(expr);
+      return;
+    }
+    this.#attempt(
+      () => this.#tolerate(expr.at.end, () => this.#expr(expr)),
+      () => this.#unformatted(expr.at),
+    );
   }
 
   #expr(expr: Expr): void {
@@ -500,7 +563,7 @@ class Formatter {
         this.#write(" in ");
         this.#term(form.domain);
         this.#write(" {");
-        this.#tolerate(() => this.#nestedBody("{}", form.body, expr.at, expr.at));
+        this.#tolerate(bodyEnd(form.body), () => this.#nestedBody("{}", form.body, expr.at, expr.at));
         this.#write(form.body.length === 1 && form.body[0]?.at.row === form.at.row ? " }" : "}");
         return;
       case "not":
@@ -538,7 +601,7 @@ class Formatter {
     this.#term(modifier.target);
     this.#write(" as ");
     // A value given up is written as it was: that is no reason to give up the rest.
-    this.#tolerate(() => this.#term(modifier.value));
+    this.#tolerate(modifier.value.at.end, () => this.#term(modifier.value));
   }
 
   #some(symbols: readonly Term[], at: Location): void {
@@ -570,20 +633,20 @@ class Formatter {
     if (explicit || body.length > 1) {
       if (isUnionExpr(first)) this.#parenExpr = first;
       this.#write("{");
-      this.#tolerate(() => this.#nestedBody("{}", body, at, at));
+      this.#tolerate(bodyEnd(body), () => this.#nestedBody("{}", body, at, at));
       this.#write(body.at(-1)?.at.row === at.row ? " }" : "}");
       return;
     }
     const parens =
       first.with.length > 0 || first.form.kind === "logical" || first.form.kind === "not" || leadsWithBrace(first);
     if (parens) this.#write("(");
-    this.#tolerate(() => this.#expr(first));
+    this.#tolerate(first.at.end, () => this.#expr(first));
     if (parens) this.#write(")");
   }
 
   #logical(expr: Expr): void {
     const { first, steps } = flattenLogical(expr);
-    this.#tolerate(() => this.#operand(first));
+    this.#tolerate(bodyEnd(first.body), () => this.#operand(first));
     let indented = false;
     for (const step of steps) {
       this.#write(` ${step.operator}`);
@@ -596,7 +659,7 @@ class Formatter {
       } else {
         this.#write(" ");
       }
-      this.#tolerate(() => this.#operand(step.right));
+      this.#tolerate(bodyEnd(step.right.body), () => this.#operand(step.right));
     }
     if (indented) this.#level--;
   }
@@ -610,7 +673,7 @@ class Formatter {
     }
     if (isUnionExpr(first)) this.#parenExpr = first;
     this.#write("{");
-    this.#tolerate(() => this.#nestedBody("{}", operand.body, operand.brace, operand.brace));
+    this.#tolerate(bodyEnd(operand.body), () => this.#nestedBody("{}", operand.body, operand.brace, operand.brace));
     this.#write(operand.body.at(-1)?.at.row === operand.brace.row ? " }" : "}");
   }
 
@@ -710,7 +773,7 @@ class Formatter {
       if (row !== undefined && row >= term.at.row && row <= endRow(term.at)) this.#lineEnd = undefined;
       this.#comments = comments;
       this.#unformatted(term.at);
-      throw error;
+      throw new UnexpectedComment(term.at.end);
     }
   }
 
@@ -799,7 +862,7 @@ class Formatter {
       else {
         this.#write("[");
         // The bracket must not become a part of the comment.
-        if (this.#tolerate(() => this.#term(part))) this.#write("\n");
+        if (this.#tolerate(part.at.end, () => this.#term(part))) this.#write("\n");
         this.#write("]");
       }
     }
@@ -900,7 +963,7 @@ class Formatter {
       this.#level++;
       try {
         this.#body(body);
-        this.#insertComments(closingRow(brackets, outer));
+        this.#closeBody(brackets, body, outer);
       } finally {
         this.#level--;
         this.#startLine();
@@ -912,7 +975,15 @@ class Formatter {
       if (i > 0) this.#write("; ");
       this.#expr(expr);
     }
-    this.#insertComments(closingRow(brackets, outer));
+    this.#closeBody(brackets, body, outer);
+  }
+
+  #closeBody(brackets: string, body: Body, outer: Location): void {
+    try {
+      this.#insertComments(closingRow(brackets, outer));
+    } catch (error) {
+      throw error instanceof UnexpectedComment ? new UnexpectedComment(bodyEnd(body)) : error;
+    }
   }
 
   /** The items of a collection or call. Items on one line stay on one line. */
@@ -1217,6 +1288,11 @@ function operandNeedsParens(expr: Expr, operator: "and" | "or", right: boolean):
     return form.operator === "or" ? operator === "and" || right : operator === "and" && right;
   }
   return leadsWithBrace(expr);
+}
+
+/** Where the code of a body ends. */
+function bodyEnd(body: Body): number {
+  return body.at(-1)?.at.end ?? 0;
 }
 
 function bodyEndRow(body: Body): number {
