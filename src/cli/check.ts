@@ -1,3 +1,4 @@
+import type { PolicyText } from "../istio/index.ts";
 import { CompileError } from "../rego/engine/index.ts";
 import type { Command } from "./command.ts";
 import { CommandError } from "./command-error.ts";
@@ -38,10 +39,13 @@ const FLAGS: readonly Flag[] = [
 
 export const checkCommand: Command = {
   usage: "check <path> [path [...]]",
-  about: "Check Rego source files",
+  about: "Check Rego source files and Istio policies",
   help: `Check Rego source files for parse and compilation errors.
 
-Succeeds with exit code 0 and no output; otherwise prints the errors and exits with 1.`,
+Succeeds with exit code 0 and no output; otherwise prints the errors and exits with 1.
+
+Istio's and Cardea's policies among the files are validated as Istio does. What is legal and probably wrong is
+printed as a warning, with what to write instead; with --strict, warnings also exit with 1.`,
   flags: FLAGS,
   run: check,
 };
@@ -58,12 +62,26 @@ async function check(values: FlagValues, terminal: Terminal): Promise<number> {
     const { loadPaths } = await import("../policy/index.ts");
     const files = await loadPaths(values.positional, { ignore: values.list("ignore"), bundle: values.bool("bundle") });
     compilePolicy(files, settings);
-    return 0;
+    return files.declarations.length === 0 ? 0 : await checkDeclarations(files.declarations, values, terminal);
   } catch (error) {
     if (error instanceof CommandError) throw error;
     report(error, values, terminal);
     return 1;
   }
+}
+
+async function checkDeclarations(
+  declarations: readonly PolicyText[],
+  values: FlagValues,
+  terminal: Terminal,
+): Promise<number> {
+  const { checkIstio } = await import("./check-istio.ts");
+  const { hasErrors, hasWarnings, text, errors, warnings } = checkIstio(declarations);
+  if (values.string("format") !== "json") terminal.err(text);
+  else if (hasErrors || warnings.length > 0) {
+    terminal.err(prettyJson({ ...(hasErrors && { errors }), ...(warnings.length > 0 && { warnings }) }));
+  }
+  return hasErrors || (hasWarnings && values.bool("strict")) ? 1 : 0;
 }
 
 function report(thrown: unknown, values: FlagValues, terminal: Terminal): void {

@@ -17,8 +17,22 @@ const COMMANDS: ReadonlyMap<string, Entry> = new Map([
       load: async () => (await import("./capabilities.ts")).capabilitiesCommand,
     },
   ],
-  ["check", { about: "Check Rego source files", load: async () => (await import("./check.ts")).checkCommand }],
+  [
+    "authz-check",
+    {
+      about: "Decide one request by Istio policies, and say why",
+      load: async () => (await import("./authz-check.ts")).authzCheckCommand,
+    },
+  ],
+  [
+    "check",
+    {
+      about: "Check Rego source files and Istio policies",
+      load: async () => (await import("./check.ts")).checkCommand,
+    },
+  ],
   ["deps", { about: "Analyze Rego query dependencies", load: async () => (await import("./deps.ts")).depsCommand }],
+  ["export", { about: "Print Istio policies as Rego", load: async () => (await import("./export.ts")).exportCommand }],
   ["eval", { about: "Evaluate a Rego query", load: async () => (await import("./eval.ts")).evalCommand }],
   ["run", { about: "Start the authorization server", load: async () => (await import("./run.ts")).runCommand }],
   ["inspect", { about: "Inspect OPA bundle(s)", load: async () => (await import("./inspect.ts")).inspectCommand }],

@@ -1,4 +1,4 @@
-import type { Value } from "../rego/value/index.ts";
+import { isObject, type JsonObject, toJsonValue, type Value } from "../rego/value/index.ts";
 
 /** Why a request was decided as it was. */
 export type IstioReason =
@@ -44,17 +44,11 @@ export interface IstioDecision {
  * the lowered rules always yield one.
  */
 export function toIstioDecision(value: Value | undefined): IstioDecision | undefined {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) return undefined;
-  const document = value as { readonly [key: string]: Value };
-  const own = (name: string): Value | undefined => (Object.hasOwn(document, name) ? document[name] : undefined);
-  const reason = own("reason");
-  if (
-    typeof own("allowed") !== "boolean" ||
-    typeof reason !== "string" ||
-    !Array.isArray(own("audit")) ||
-    !Array.isArray(own("dry_run"))
-  )
-    return undefined;
-  if (own("allowed") === true && reason !== "allow" && reason !== "no_policy") return undefined;
+  if (value === undefined || !isObject(value)) return undefined;
+  const document = toJsonValue(value) as JsonObject;
+  const { allowed, reason, audit, dry_run: dryRun } = document;
+  if (typeof allowed !== "boolean" || typeof reason !== "string") return undefined;
+  if (!Array.isArray(audit) || !Array.isArray(dryRun)) return undefined;
+  if (allowed && reason !== "allow" && reason !== "no_policy") return undefined;
   return document as unknown as IstioDecision;
 }

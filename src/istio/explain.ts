@@ -1,4 +1,4 @@
-import type { Value } from "../rego/value/index.ts";
+import { isObject, type JsonObject, toJsonValue, type Value } from "../rego/value/index.ts";
 import { type IstioDecision, type IstioRuleName, toIstioDecision } from "./decision.ts";
 import type { FieldValues, PolicyDocument } from "./policies.ts";
 
@@ -25,11 +25,11 @@ export interface IstioExplanation {
   readonly nearest: readonly { readonly rule: IstioRuleName; readonly lacks: readonly Lack[] }[];
 }
 
+/** Reads the explanation document; undefined for anything else. */
 export function toIstioExplanation(value: Value | undefined): IstioExplanation | undefined {
-  if (typeof value !== "object" || value === null || Array.isArray(value) || !Object.hasOwn(value, "decision"))
-    return undefined;
-  const document = value as unknown as IstioExplanation;
-  return toIstioDecision(document.decision as unknown as Value) === undefined ? undefined : document;
+  if (value === undefined || !isObject(value)) return undefined;
+  const document = toJsonValue(value) as JsonObject;
+  return toIstioDecision(document["decision"]) === undefined ? undefined : (document as unknown as IstioExplanation);
 }
 
 const REASONS = {

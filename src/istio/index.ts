@@ -17,6 +17,7 @@ export {
   type CompileIstioOptions,
   compileIstio,
   DECISION_PATH,
+  EXPLANATION_PATH,
   IstioPolicyError,
   type IstioProgram,
   TABLES_PATH,
