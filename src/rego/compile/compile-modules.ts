@@ -12,17 +12,8 @@ import {
   voidCallVisitor,
 } from "./calls.ts";
 import { checkConflicts } from "./conflicts.ts";
-import {
-  ALL_FEATURES,
-  type ArityOf,
-  arityIn,
-  type Environment,
-  type Feature,
-  Findings,
-  NameMaker,
-  type WorkModule,
-  type WorkRule,
-} from "./context.ts";
+import { ALL_FEATURES, type ArityOf, arityIn, type Environment, type Feature, Findings, NameMaker } from "./context.ts";
+import type { WorkModule, WorkRule } from "./work.ts";
 import {
   comprehensionTermsOf,
   equalsMapper,

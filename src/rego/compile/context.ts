@@ -1,8 +1,8 @@
 import type { Location } from "../../base/index.ts";
-import type { Diagnostic, Module, RefTerm, Rule, Term } from "../syntax/index.ts";
+import type { Diagnostic, RefTerm, Term } from "../syntax/index.ts";
 import type { Signature } from "../types/index.ts";
 import type { Value } from "../value/index.ts";
-import type { CompiledRule, Names, RuleKind } from "./program.ts";
+import type { Names } from "./program.ts";
 import type { TreeNode } from "./tree.ts";
 import { operatorName } from "./walk.ts";
 
@@ -67,20 +67,6 @@ export class Findings {
   get list(): readonly Diagnostic[] {
     return this.#list;
   }
-}
-
-/** A rule while its stages run: they replace `rule`. */
-export interface WorkRule extends CompiledRule {
-  readonly id: number;
-  path: readonly Term[];
-  groundPath: readonly Value[];
-  kind: RuleKind;
-  rule: Rule;
-}
-
-export interface WorkModule {
-  readonly module: Module;
-  readonly rules: readonly WorkRule[];
 }
 
 /** Makes names that no module uses: `__local0__`, `__local1__`, … */

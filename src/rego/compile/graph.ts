@@ -1,5 +1,6 @@
 import type { RefTerm, Term } from "../syntax/index.ts";
-import type { Findings, WorkRule } from "./context.ts";
+import type { Findings } from "./context.ts";
+import type { WorkRule } from "./work.ts";
 import type { Dependencies, RuleBranch } from "./program.ts";
 import { refText, termText } from "./text.ts";
 import { fullPath, scalarOf, type TreeNode } from "./tree.ts";

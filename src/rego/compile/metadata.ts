@@ -1,7 +1,8 @@
 import type { Location } from "../../base/index.ts";
 import type { Annotations, Body, Diagnostic, Expr, Module, RefTerm, Rule, Term } from "../syntax/index.ts";
 import { RegoNumber } from "../value/index.ts";
-import type { Environment, WorkModule, WorkRule } from "./context.ts";
+import type { Environment } from "./context.ts";
+import type { WorkModule, WorkRule } from "./work.ts";
 import { mapExpr, type Mapper, mapperOf, mapRule } from "./map.ts";
 import { refText } from "./text.ts";
 import { appendToBody, callExpr, equals, isCallOf, isScalar, refOf, termExpr, varTerm, walkRule } from "./walk.ts";

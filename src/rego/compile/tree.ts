@@ -1,7 +1,7 @@
 import type { Location } from "../../base/index.ts";
 import type { Head, Module, RefTerm, Term } from "../syntax/index.ts";
 import { canonicalOf, compareValues, isNumber, type NumberValue, type Value } from "../value/index.ts";
-import type { WorkRule } from "./context.ts";
+import type { WorkRule } from "./work.ts";
 import type { RuleKind, RuleTreeNode } from "./program.ts";
 import { isScalar, refHeadName } from "./walk.ts";
 
