@@ -1,0 +1,374 @@
+import { acceptsAudience, checkTimes, type Claims, type ParsedToken, type RegisteredClaims } from "../jwt/index.ts";
+import { type Clock, SteadyClock, SYSTEM_CLOCK } from "./clock.ts";
+import { type RefusalCode, REFUSALS, refusalOf, TokenRefused } from "./errors.ts";
+import { documentFetcher, type FetchDocument } from "./http-document.ts";
+import { type Identity, toIdentity } from "./identity.ts";
+import { Introspector } from "./introspect.ts";
+import {
+  InlineKeySource,
+  type KeyLocation,
+  type KeySource,
+  type KeySourceStatus,
+  nameOf,
+  RemoteKeySource,
+} from "./key-source.ts";
+import { type HeaderChanges, outputHeaders } from "./output-headers.ts";
+import { DEFAULT_SETTINGS, type IdentitySettings, type TokenRule } from "./rule.ts";
+import { findTokens, type FoundToken, isPreflight, type TokenRequest } from "./token-location.ts";
+import { VerdictCache } from "./verdict-cache.ts";
+import { eligibleKeys, readToken, verifyWith } from "./verify.ts";
+
+/** What became of a request's tokens. `headers` apply whatever the policies decide later. */
+export type Authentication =
+  /** No token: nobody in particular, and policies decide what that is good for. */
+  | { readonly kind: "anonymous"; readonly headers: HeaderChanges }
+  | { readonly kind: "authenticated"; readonly identity: Identity; readonly headers: HeaderChanges }
+  | {
+      readonly kind: "refused";
+      readonly code: RefusalCode;
+      readonly status: 401 | 403;
+      /** Body for the client. */
+      readonly body: string;
+      /** RFC 6750 §3, for 401. */
+      readonly wwwAuthenticate: string | undefined;
+      /** For logs, never for clients. */
+      readonly reason: string;
+      readonly headers: HeaderChanges;
+    };
+
+export interface AuthenticatorOptions {
+  readonly settings?: Partial<Omit<IdentitySettings, "keys">> & { readonly keys?: Partial<IdentitySettings["keys"]> };
+  readonly clock?: Clock;
+  readonly fetchDocument?: FetchDocument;
+  readonly random?: () => number;
+}
+
+export interface AuthenticateOptions {
+  /** "Now" of the decision, milliseconds since the epoch, where it is not the clock's. */
+  readonly nowMs?: number;
+  /** How long keys and issuers may be waited for. */
+  readonly waitMs?: number;
+}
+
+interface Accepted {
+  readonly rule: TokenRule;
+  readonly claims: Claims;
+  readonly registered: RegisteredClaims;
+  readonly payload: string | undefined;
+  readonly header: string | undefined;
+}
+
+/** Thrown where an answer needs I/O, to begin again asynchronously. One for all: nobody looks at its stack. */
+class NeedsWaiting extends Error {
+  override readonly name = "NeedsWaiting";
+}
+const NEEDS_WAITING = new NeedsWaiting();
+
+/**
+ * Finds and verifies the tokens of requests, by rules that come with each request. Keeps the keys of all issuers it is
+ * told about, and verdicts on tokens seen before.
+ */
+export class Authenticator {
+  readonly #settings: IdentitySettings;
+  readonly #clock: Clock;
+  readonly #steady: SteadyClock;
+  readonly #fetchDocument: FetchDocument;
+  readonly #random: () => number;
+  readonly #sources = new Map<string, KeySource>();
+  #sourcesByRule = new WeakMap<TokenRule, KeySource>();
+  readonly #verdicts: VerdictCache;
+  readonly #introspector: Introspector;
+
+  constructor(options: AuthenticatorOptions = {}) {
+    const keys = { ...DEFAULT_SETTINGS.keys, ...options.settings?.keys };
+    this.#settings = { ...DEFAULT_SETTINGS, ...options.settings, keys };
+    this.#clock = options.clock ?? SYSTEM_CLOCK;
+    this.#steady = new SteadyClock(this.#clock);
+    this.#fetchDocument = options.fetchDocument ?? documentFetcher(keys);
+    this.#random = options.random ?? Math.random;
+    const { maxVerifiedTokens, maxVerdictMs, maxDepth } = this.#settings;
+    this.#verdicts = new VerdictCache({ maxEntries: maxVerifiedTokens, maxVerdictMs, clock: this.#clock });
+    this.#introspector = new Introspector({
+      fetchDocument: this.#fetchDocument,
+      clock: this.#clock,
+      maxEntries: maxVerifiedTokens,
+      maxDepth,
+    });
+  }
+
+  /**
+   * Tells which rules there are: their keys are fetched now, and those of rules that are gone are let go.
+   * @returns when each source of keys has had its first attempt; failures show in `status()`.
+   */
+  async configure(rules: readonly TokenRule[]): Promise<void> {
+    const wanted = new Set<string>();
+    this.#sourcesByRule = new WeakMap();
+    for (const rule of rules) {
+      if (rule.introspection === undefined) wanted.add(this.#sourceOf(rule).name);
+    }
+    for (const [name, source] of this.#sources) {
+      if (wanted.has(name)) continue;
+      source.stop();
+      this.#sources.delete(name);
+    }
+    await Promise.all([...this.#sources.values()].map(({ ready }) => ready));
+  }
+
+  status(): readonly KeySourceStatus[] {
+    return [...this.#sources.values()].map((source) => source.status());
+  }
+
+  /** Ends background work. */
+  stop(): void {
+    for (const source of this.#sources.values()) source.stop();
+    this.#sources.clear();
+  }
+
+  /**
+   * Authenticates a request. The answer is there at once unless a token is new or keys have to be waited for; it never
+   * rejects for what a client or an issuer does.
+   *
+   * @param rules all that apply to the request's destination, of all policies
+   */
+  authenticate(
+    rules: readonly TokenRule[],
+    request: TokenRequest,
+    options: AuthenticateOptions = {},
+  ): Authentication | Promise<Authentication> {
+    if (rules.length === 0 || isPreflight(request)) return { kind: "anonymous", headers: outputHeaders(rules) };
+    const nowMs = options.nowMs ?? this.#steady.nowMs();
+    const sorted = rules.length === 1 ? rules : [...rules].sort(byIssuer);
+    try {
+      return this.#decide(sorted, request, (rule, found) => this.#acceptNow(rule, found, nowMs));
+    } catch (error) {
+      if (error !== NEEDS_WAITING) throw error;
+      return this.#authenticateLater(sorted, request, nowMs, options.waitMs ?? Number.POSITIVE_INFINITY);
+    }
+  }
+
+  async #authenticateLater(
+    rules: readonly TokenRule[],
+    request: TokenRequest,
+    nowMs: number,
+    waitMs: number,
+  ): Promise<Authentication> {
+    const deadlineMs = this.#clock.monotonicMs() + waitMs;
+    // Everything is looked up first, then decided as if it had been there all along.
+    const results = new Map<string, Accepted | TokenRefused>();
+    for (const rule of rules) {
+      let isAccepted = false;
+      for (const found of tokensOf(rule, request)) {
+        const result = await this.#acceptLater(rule, found, nowMs, deadlineMs);
+        results.set(resultKey(rules, rule, found), result);
+        isAccepted = !(result instanceof TokenRefused);
+        if (!isAccepted) break;
+      }
+      if (isAccepted) break;
+    }
+    return this.#decide(rules, request, (rule, found) => {
+      const result = results.get(resultKey(rules, rule, found));
+      if (result === undefined) throw new TokenRefused("malformed_token", "the token was not looked at");
+      if (result instanceof TokenRefused) throw result;
+      return result;
+    });
+  }
+
+  /**
+   * The first rule all of whose tokens are accepted decides. If there is none but some rule found a token, the request
+   * is refused; a refusal for another reason than the issuer says more. @see Envoy jwt_authn verifier.cc
+   */
+  #decide(
+    rules: readonly TokenRule[],
+    request: TokenRequest,
+    accept: (rule: TokenRule, found: FoundToken) => Accepted,
+  ): Authentication {
+    let refusal: TokenRefused | undefined;
+    for (const rule of rules) {
+      try {
+        let accepted: Accepted | undefined;
+        // Cookies before parameters before headers; all of them must be good.
+        for (const found of findTokens(rule, request).toReversed()) accepted = accept(rule, found);
+        if (accepted !== undefined) return this.#authenticated(rules, accepted);
+      } catch (error) {
+        const refused = refusalOf(error);
+        if (refused === undefined) throw error;
+        if (refusal === undefined || refusal.code === "issuer_mismatch") refusal = refused;
+      }
+    }
+    if (refusal === undefined) return { kind: "anonymous", headers: outputHeaders(rules) };
+    return this.#refused(rules, refusal);
+  }
+
+  #authenticated(rules: readonly TokenRule[], accepted: Accepted): Authentication {
+    const { rule, claims, registered } = accepted;
+    const verifiedBy = rule.introspection === undefined ? "signature" : "introspection";
+    return {
+      kind: "authenticated",
+      identity: toIdentity(claims, registered, rule.spaceDelimitedClaims, verifiedBy),
+      headers: outputHeaders(rules, accepted),
+    };
+  }
+
+  #refused(rules: readonly TokenRule[], { code, message }: TokenRefused): Authentication {
+    const { status: usual, text, description } = REFUSALS[code];
+    const status = code === "audience_mismatch" ? this.#settings.audienceStatus : usual;
+    const challenge = `Bearer error="invalid_token", error_description="${description}"`;
+    return {
+      kind: "refused",
+      code,
+      status,
+      body: text,
+      wwwAuthenticate: status === 401 ? challenge : undefined,
+      reason: message,
+      headers: outputHeaders(rules),
+    };
+  }
+
+  /** @throws {TokenRefused | JwtError}, or NEEDS_WAITING */
+  #acceptNow(rule: TokenRule, { token, header }: FoundToken, nowMs: number): Accepted {
+    if (rule.introspection !== undefined) {
+      const answer = this.#introspector.remembered(token, rule.introspection);
+      if (answer === undefined) throw NEEDS_WAITING;
+      if (answer.active === undefined) throw new TokenRefused("token_inactive", "the token is not active");
+      this.#checkClaims(rule, answer.active.registered, nowMs, { isIssuerOptional: true });
+      return { rule, header, payload: undefined, ...answer.active };
+    }
+    const source = this.#sourceOf(rule);
+    const keys = source.current();
+    const verdict = this.#verdicts.get(source.name, token, (id) => keys?.ids.has(id) ?? false);
+    const parsed = verdict?.parsed ?? this.#parse(token);
+    this.#checkClaims(rule, parsed.registered, nowMs);
+    if (verdict === undefined) throw NEEDS_WAITING;
+    return { rule, header, payload: parsed.payload, claims: parsed.claims, registered: parsed.registered };
+  }
+
+  async #acceptLater(
+    rule: TokenRule,
+    found: FoundToken,
+    nowMs: number,
+    deadlineMs: number,
+  ): Promise<Accepted | TokenRefused> {
+    try {
+      if (rule.introspection === undefined) await this.#verify(rule, this.#parse(found.token), nowMs, deadlineMs);
+      else {
+        const timeoutMs = Math.min(rule.timeoutMs, deadlineMs - this.#clock.monotonicMs());
+        await this.#introspector.ask(found.token, rule.introspection, timeoutMs, nowMs);
+      }
+      return this.#acceptNow(rule, found, nowMs);
+    } catch (error) {
+      if (error === NEEDS_WAITING) {
+        return new TokenRefused("keys_unavailable", "the verdict was dropped before it could be used");
+      }
+      const refused = refusalOf(error);
+      if (refused === undefined) throw error;
+      return refused;
+    }
+  }
+
+  /** Verifies a token that has no verdict yet, and remembers that it is good. */
+  async #verify(rule: TokenRule, parsed: ParsedToken, nowMs: number, deadlineMs: number): Promise<void> {
+    this.#checkClaims(rule, parsed.registered, nowMs);
+    const source = this.#sourceOf(rule);
+    const keys = await this.#keysFor(rule, source, parsed, deadlineMs);
+    const { id } = await verifyWith(keys, parsed);
+    const { token, ...rest } = parsed;
+    const { expiresAtSec } = parsed.registered;
+    const lifetimeMs =
+      expiresAtSec === undefined ? undefined : (expiresAtSec + this.#settings.leewaySec) * 1000 - nowMs + 1000;
+    this.#verdicts.set(source.name, token, { parsed: rest, keyId: id }, lifetimeMs);
+  }
+
+  async #keysFor(rule: TokenRule, source: KeySource, parsed: ParsedToken, deadlineMs: number) {
+    const { algorithms } = this.#settings;
+    const waitMs = () => Math.min(rule.timeoutMs, deadlineMs - this.#clock.monotonicMs());
+    let keys = source.current();
+    if (keys === undefined) {
+      await source.renew(waitMs());
+      keys = source.current();
+      if (keys === undefined) throw new TokenRefused("keys_unavailable", source.status().problem ?? "no keys yet");
+    }
+    try {
+      return eligibleKeys(keys, parsed, algorithms);
+    } catch (error) {
+      // Only an unknown key can be one that is new.
+      const isUnknownKey = error instanceof TokenRefused && error.code === "no_matching_key";
+      if (!isUnknownKey || !(await source.renew(waitMs()))) throw error;
+      return eligibleKeys(source.current() ?? keys, parsed, algorithms);
+    }
+  }
+
+  #parse(token: string): ParsedToken {
+    const { maxTokenLength, maxDepth } = this.#settings;
+    return readToken(token, { maxTokenLength, maxDepth });
+  }
+
+  /** Issuer, then times, then audience, as Envoy's jwt_authn. @throws {TokenRefused | JwtError} */
+  #checkClaims(
+    rule: TokenRule,
+    claims: RegisteredClaims,
+    nowMs: number,
+    { isIssuerOptional }: { isIssuerOptional: boolean } = { isIssuerOptional: false },
+  ): void {
+    const isOwn = claims.issuer === rule.issuer || (isIssuerOptional && claims.issuer === undefined);
+    if (rule.issuer !== "" && !isOwn) throw new TokenRefused("issuer_mismatch", "the token is another issuer's");
+    if (this.#settings.requiresExpiry && claims.expiresAtSec === undefined) {
+      throw new TokenRefused("token_expired", "the token never expires");
+    }
+    checkTimes(claims, nowMs / 1000, this.#settings.leewaySec);
+    if (!acceptsAudience(claims.audiences, rule.audiences)) {
+      throw new TokenRefused("audience_mismatch", "the token is for other audiences");
+    }
+  }
+
+  #sourceOf(rule: TokenRule): KeySource {
+    const mapped = this.#sourcesByRule.get(rule);
+    if (mapped !== undefined) return mapped;
+    const source = this.#sourceAt(rule);
+    this.#sourcesByRule.set(rule, source);
+    return source;
+  }
+
+  #sourceAt(rule: TokenRule): KeySource {
+    const location = locationOf(rule);
+    const name = nameOf(location);
+    const known = this.#sources.get(name);
+    if (known !== undefined) return known;
+    const { keys: settings } = this.#settings;
+    const source =
+      location.kind === "inline"
+        ? new InlineKeySource(location.jwks, settings.maxKeys)
+        : new RemoteKeySource({
+            location,
+            timeoutMs: rule.timeoutMs,
+            settings,
+            fetchDocument: this.#fetchDocument,
+            clock: this.#clock,
+            random: this.#random,
+          });
+    this.#sources.set(name, source);
+    return source;
+  }
+}
+
+function locationOf({ jwks, jwksUri, issuer }: TokenRule): KeyLocation {
+  if (jwks !== "") return { kind: "inline", jwks };
+  return jwksUri === "" ? { kind: "issuer", issuer } : { kind: "url", url: jwksUri };
+}
+
+/** Rules of all policies are tried in the order of their issuers. */
+function byIssuer(a: TokenRule, b: TokenRule): number {
+  return a.issuer < b.issuer ? -1 : a.issuer > b.issuer ? 1 : 0;
+}
+
+function tokensOf(rule: TokenRule, request: TokenRequest): readonly FoundToken[] {
+  try {
+    return findTokens(rule, request).toReversed();
+  } catch (error) {
+    if (error instanceof TokenRefused) return []; // said again when it is decided
+    throw error;
+  }
+}
+
+function resultKey(rules: readonly TokenRule[], rule: TokenRule, { token }: FoundToken): string {
+  return `${rules.indexOf(rule)} ${token}`;
+}

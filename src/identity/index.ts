@@ -1,0 +1,20 @@
+export {
+  type Authentication,
+  type AuthenticateOptions,
+  Authenticator,
+  type AuthenticatorOptions,
+} from "./authenticator.ts";
+export { type Clock, SYSTEM_CLOCK } from "./clock.ts";
+export { type RefusalCode, REFUSALS } from "./errors.ts";
+export { DocumentError, type DocumentRequest, type DocumentResponse, type FetchDocument } from "./http-document.ts";
+export { type Identity, identityFromEnvoy } from "./identity.ts";
+export type { KeySourceStatus } from "./key-source.ts";
+export type { HeaderChanges } from "./output-headers.ts";
+export {
+  DEFAULT_SETTINGS,
+  type IdentitySettings,
+  type Introspection,
+  type KeySettings,
+  type TokenRule,
+} from "./rule.ts";
+export type { TokenRequest } from "./token-location.ts";

@@ -1,0 +1,131 @@
+/** JSON that a token must not carry. */
+export class StrictJsonError extends Error {
+  override readonly name = "StrictJsonError";
+}
+
+export type StrictJson =
+  | null
+  | boolean
+  | string
+  | number
+  | bigint
+  | readonly StrictJson[]
+  | { readonly [key: string]: StrictJson };
+
+export interface StrictJsonLimits {
+  readonly maxDepth: number;
+}
+
+/**
+ * Reads JSON (RFC 8259) as a verifier should: member names may not repeat (RFC 7515 §4, RFC 7519 §4), numbers must be
+ * finite, nesting is bounded. Integers past 2^53 come out as bigint. `__proto__` is an ordinary own member.
+ *
+ * @throws {StrictJsonError}
+ */
+export function parseStrictJson(text: string, limits: StrictJsonLimits): StrictJson {
+  return new StrictJsonReader(text, limits.maxDepth).readDocument();
+}
+
+const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
+const STRING = /"(?:[^"\\\x00-\x1f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"/y;
+const SPACE = /[ \t\n\r]*/y;
+
+class StrictJsonReader {
+  readonly #text: string;
+  readonly #maxDepth: number;
+  #at = 0;
+
+  constructor(text: string, maxDepth: number) {
+    this.#text = text;
+    this.#maxDepth = maxDepth;
+  }
+
+  readDocument(): StrictJson {
+    const value = this.#readValue(0);
+    this.#take(SPACE);
+    if (this.#at < this.#text.length) throw new StrictJsonError("something follows the value");
+    return value;
+  }
+
+  #readValue(depth: number): StrictJson {
+    if (depth > this.#maxDepth) throw new StrictJsonError(`nested more than ${this.#maxDepth} levels deep`);
+    this.#take(SPACE);
+    switch (this.#text[this.#at]) {
+      case "{":
+        return this.#readObject(depth);
+      case "[":
+        return this.#readArray(depth);
+      case '"':
+        return this.#readString();
+      case "t":
+        return this.#readWord("true", true);
+      case "f":
+        return this.#readWord("false", false);
+      case "n":
+        return this.#readWord("null", null);
+      default:
+        return this.#readNumber();
+    }
+  }
+
+  #readObject(depth: number): StrictJson {
+    const object: Record<string, StrictJson> = {};
+    this.#at++;
+    if (this.#skip("}")) return object;
+    do {
+      this.#take(SPACE);
+      if (this.#text[this.#at] !== '"') throw new StrictJsonError("a member name is missing");
+      const name = this.#readString();
+      if (Object.hasOwn(object, name)) throw new StrictJsonError("a member name is repeated");
+      if (!this.#skip(":")) throw new StrictJsonError("a colon is missing");
+      const value = this.#readValue(depth + 1);
+      Object.defineProperty(object, name, { value, enumerable: true, configurable: true, writable: true });
+    } while (this.#skip(","));
+    if (!this.#skip("}")) throw new StrictJsonError("an object is not closed");
+    return object;
+  }
+
+  #readArray(depth: number): StrictJson {
+    const items: StrictJson[] = [];
+    this.#at++;
+    if (this.#skip("]")) return items;
+    do items.push(this.#readValue(depth + 1));
+    while (this.#skip(","));
+    if (!this.#skip("]")) throw new StrictJsonError("an array is not closed");
+    return items;
+  }
+
+  #readString(): string {
+    const literal = this.#take(STRING);
+    if (literal === undefined) throw new StrictJsonError("a string is malformed");
+    return JSON.parse(literal) as string;
+  }
+
+  #readWord<T>(word: string, value: T): T {
+    if (!this.#text.startsWith(word, this.#at)) throw new StrictJsonError("a value is malformed");
+    this.#at += word.length;
+    return value;
+  }
+
+  #readNumber(): number | bigint {
+    const literal = this.#take(NUMBER);
+    if (literal === undefined || literal === "") throw new StrictJsonError("a value is malformed");
+    const number = Number(literal);
+    if (!Number.isFinite(number)) throw new StrictJsonError("a number is not finite");
+    return Number.isSafeInteger(number) || !/^-?\d+$/.test(literal) ? number : BigInt(literal);
+  }
+
+  #skip(char: string): boolean {
+    this.#take(SPACE);
+    if (this.#text[this.#at] !== char) return false;
+    this.#at++;
+    return true;
+  }
+
+  #take(pattern: RegExp): string | undefined {
+    pattern.lastIndex = this.#at;
+    const found = pattern.exec(this.#text)?.[0];
+    if (found !== undefined) this.#at += found.length;
+    return found;
+  }
+}
