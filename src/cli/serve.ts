@@ -1,7 +1,8 @@
+import { readFile } from "node:fs/promises";
 import { ConfigError, type Config, loadConfig } from "../config/index.ts";
-import { LoadError } from "../policy/index.ts";
+import { LoadError, type LoadOptions } from "../policy/index.ts";
 import { CompileError, explainDiagnostic } from "../rego/engine/index.ts";
-import { AddressError, type Addresses, CardeaServer } from "../server/index.ts";
+import { AddressError, type Addresses, type ApiTlsOptions, CardeaServer, ReadyTimeoutError } from "../server/index.ts";
 import { createLogger, FileDescriptorWriter, type Logger } from "../telemetry/index.ts";
 import type { Terminal } from "./terminal.ts";
 import { OPA_VERSION } from "./version.ts";
@@ -64,14 +65,20 @@ export async function serve(
     if (!settings.isServer) logger.warning("There is no interactive shell: serving as with --server.");
     server = await CardeaServer.create({
       config,
-      paths: settings.paths,
-      loading: { ignore: settings.ignore, bundle: settings.isBundle },
+      paths: settings.paths.filter((path) => !isUrl(path)),
+      loading: {
+        ignore: settings.ignore,
+        bundle: settings.isBundle,
+        ...(await bundleVerification(settings.verification)),
+      },
       watches: settings.isWatching,
       regoVersion: settings.regoVersion,
       addrs: settings.addrs,
       diagnosticAddrs: settings.diagnosticAddrs,
       unixSocketMode: settings.unixSocketMode,
       shutdownGraceMs: settings.graceSeconds * 1000,
+      readyTimeoutMs: Math.max(0, settings.readyTimeoutSeconds) * 1000,
+      tls: apiTls(settings.tls),
       authentication: settings.authentication,
       authorization: settings.authorization,
       logger,
@@ -92,12 +99,54 @@ export async function serve(
   return 0;
 }
 
+/** @throws {ConfigError} */
+function apiTls({
+  certFile,
+  keyFile,
+  caFile,
+  minVersion,
+  cipherSuites,
+}: ServeSettings["tls"]): ApiTlsOptions | undefined {
+  if (certFile === undefined && keyFile === undefined) return undefined;
+  if (certFile === undefined || keyFile === undefined)
+    throw new ConfigError("--tls-cert-file and --tls-private-key-file must be specified together");
+  const versions = { "1.0": "TLSv1", "1.1": "TLSv1.1", "1.2": "TLSv1.2", "1.3": "TLSv1.3" } as const;
+  return { certFile, keyFile, caFile, minVersion: versions[minVersion], cipherSuites };
+}
+
 async function readConfig(settings: ServeSettings, terminal: Terminal, logger: Logger): Promise<Config> {
-  const { configFile, set, setFile } = settings;
+  const { configFile, setFile } = settings;
+  const set = [...settings.paths.filter(isUrl).flatMap(bundleOverrides), ...settings.set];
   return loadConfig(
     { ...(configFile !== undefined && { file: configFile }), set, setFile, env: terminal.env },
     (message) => logger.warning(`config: ${message}`),
   );
+}
+
+/** How `--bundle` paths are verified: `--verification-key` is a secret, or the path of a public key. */
+async function bundleVerification(flags: ServeSettings["verification"]): Promise<Pick<LoadOptions, "verification">> {
+  if (flags.isSkipped) return { verification: "skip" };
+  if (flags.key === undefined) return {};
+  const key = await readFile(flags.key, "utf8").catch(() => flags.key ?? "");
+  const { keyId, scope, algorithm, exclude } = flags;
+  return { verification: { keys: new Map([[keyId, { key, algorithm, scope }]]), keyId, scope, exclude } };
+}
+
+function isUrl(path: string): boolean {
+  return /^https?:\/\//.test(path);
+}
+
+/** A URL among the paths is a bundle of a service of its own, as in OPA. */
+function bundleOverrides(text: string, index: number): readonly string[] {
+  const name = `cli${index + 1}`;
+  const url = new URL(text);
+  const quoted = (value: string): string => value.replace(/[\\,]/g, "\\$&");
+  return [
+    `services.${name}.url=${quoted(url.origin)}`,
+    `bundles.${name}.service=${name}`,
+    `bundles.${name}.resource=${quoted(url.pathname + url.search)}`,
+    `bundles.${name}.persist=true`,
+  ];
 }
 
 /** Resolves on SIGTERM or SIGINT, after the wait period; a second signal changes nothing. */
@@ -124,7 +173,7 @@ function startFailure(cause: unknown, maxErrors: number): string {
   }
   if (cause instanceof ConfigError) return `error: config error: ${cause.message}\n`;
   if (cause instanceof LoadError) return `error: load error: ${cause.message}\n`;
-  if (cause instanceof AddressError) return `error: ${cause.message}\n`;
+  if (cause instanceof AddressError || cause instanceof ReadyTimeoutError) return `error: ${cause.message}\n`;
   if (cause instanceof Error && "syscall" in cause) return `error: ${cause.message}\n`;
   throw cause;
 }

@@ -1,3 +1,4 @@
 export type { DecisionEvent } from "./event.ts";
 export { DecisionRecorder, type RecorderOptions, type Sink } from "./recorder.ts";
 export { consoleSink } from "./sinks/console.ts";
+export { HttpSink, type UploadOptions } from "./sinks/http.ts";

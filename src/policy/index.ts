@@ -1,4 +1,5 @@
 export { mergeInto } from "./data-document.ts";
+export { type BundleReply, BundleSource, type BundleSourceOptions, type BundleStatus } from "./bundle/bundle-source.ts";
 export { isUnderRoots } from "./bundle/manifest.ts";
 export { EditError, type PatchOperation, patched, valueAt, withoutValueAt, withValueAt } from "./edit.ts";
 export { LOAD_ERROR_CODES, LoadError, type LoadErrorCode } from "./errors.ts";
@@ -9,3 +10,4 @@ export { type Entrypoint, pathEntrypoint, Snapshot } from "./snapshot.ts";
 export { BASE_PART, type Compile, type Part, PolicyStore } from "./store.ts";
 export { parseYaml } from "./yaml.ts";
 export { PathWatcher, type WatchOptions } from "./watch.ts";
+export type { Verification, VerificationKey } from "./bundle/signature.ts";

@@ -16,7 +16,8 @@ export interface LoadOptions {
   readonly ignore?: readonly string[];
   /** Treat each path as a bundle: an archive, or a directory in a bundle's layout. */
   readonly bundle?: boolean;
-  readonly verification?: Verification;
+  /** How signed bundles are judged; see readBundle. */
+  readonly verification?: Verification | "skip";
 }
 
 /** Everything found at some paths. */

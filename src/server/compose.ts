@@ -13,22 +13,32 @@ import {
   type Route,
   statusRoute,
 } from "../admin/index.ts";
-import { type Config, ConfigError, publicConfig } from "../config/index.ts";
+import {
+  type Config,
+  ConfigError,
+  type DecisionLogConfig,
+  type GrpcTlsConfig,
+  publicConfig,
+  type ServiceConfig,
+} from "../config/index.ts";
 import { Decider } from "../decision/index.ts";
-import { consoleSink, DecisionRecorder, type Sink } from "../decision-log/index.ts";
+import { consoleSink, DecisionRecorder, HttpSink, type Sink } from "../decision-log/index.ts";
 import {
   AuthorizationService,
   type GrpcBodyDecoder,
   grpcBodyDecoder,
   loadProtoDescriptor,
 } from "../ext-authz/index.ts";
-import { type Compile, pathEntrypoint, PolicyStore } from "../policy/index.ts";
+import { type BundleSource, type Compile, pathEntrypoint, PolicyStore } from "../policy/index.ts";
 import { compile, type Io } from "../rego/engine/index.ts";
 import { nodeBuiltins } from "../rego/node.ts";
 import type { JsonObject, Value } from "../rego/value/index.ts";
 import { type LineWriter, type Logger, Metrics, PluginStates } from "../telemetry/index.ts";
 import { GrpcListener } from "./grpc-listener.ts";
+import { composeBundles } from "./compose-bundles.ts";
 import type { HttpHandler } from "./http-listener.ts";
+import { ServiceClient, USER_AGENT } from "./service-client.ts";
+import { TlsFiles } from "./tls-files.ts";
 
 export interface ComposeOptions {
   readonly config: Config;
@@ -50,6 +60,7 @@ export interface Parts {
   readonly states: PluginStates;
   readonly metrics: Metrics;
   readonly recorder: DecisionRecorder;
+  readonly bundles: readonly BundleSource[];
   /** Absent when no ext_authz plugin is configured. */
   readonly grpc: GrpcListener | undefined;
   readonly apiHandler: HttpHandler;
@@ -76,7 +87,7 @@ export async function compose(options: ComposeOptions): Promise<Parts> {
     metrics.policyGeneration.set(snapshot.generation);
     metrics.policyLoaded.setToCurrentTime();
   });
-  const recorder = composeRecorder(options, store, labels, runtime);
+  const recorder = composeRecorder(options, store, labels, runtime, metrics);
   const io = lazyIo(config);
   const grpc = await composeGrpc(options, { store, recorder, metrics, runtime, io });
   const evaluator = new ApiEvaluator({
@@ -101,6 +112,7 @@ export async function compose(options: ComposeOptions): Promise<Parts> {
     states,
     metrics,
     recorder,
+    bundles: composeBundles(config, store, states, logger),
     grpc,
     apiHandler: router([
       ...common,
@@ -125,10 +137,12 @@ function composeRecorder(
   store: PolicyStore,
   labels: JsonObject,
   runtime: Value,
+  metrics: Metrics,
 ): DecisionRecorder {
   const logs = options.config.decisionLogs;
   const sinks: Sink[] = [];
   if (logs?.console === true) sinks.push(consoleSink(options.writer));
+  if (logs?.service !== undefined) sinks.push(uploadSink(logs, logs.service, options, metrics));
   const evaluator = (path: string) => {
     const entrypoint = pathEntrypoint(path);
     return (event: JsonObject): Value | undefined => store.current.prepare(entrypoint).value({ input: event, runtime });
@@ -139,6 +153,37 @@ function composeRecorder(
     evaluateDrop: evaluator(logs?.dropDecision ?? ""),
     evaluateMask: evaluator(logs?.maskDecision ?? ""),
     logger: options.logger.with({ plugin: "decision_logs" }),
+  });
+}
+
+/** Without a limit of OPA's, this bounds what waits for a log server that is away. */
+const DEFAULT_LOG_BUFFER_BYTES = 64 * 1024 * 1024;
+const MAX_LOG_REPLY_BYTES = 1024 * 1024;
+
+function uploadSink(
+  logs: DecisionLogConfig,
+  service: ServiceConfig,
+  { logger }: ComposeOptions,
+  metrics: Metrics,
+): Sink {
+  const client = new ServiceClient(service, USER_AGENT);
+  const { reporting } = logs;
+  const isByEvents = reporting.bufferType === "event";
+  return new HttpSink({
+    minDelaySeconds: reporting.minDelaySeconds,
+    maxDelaySeconds: reporting.maxDelaySeconds,
+    uploadBytes: reporting.uploadSizeLimitBytes,
+    bufferBytes: reporting.bufferSizeLimitBytes ?? DEFAULT_LOG_BUFFER_BYTES,
+    bufferEvents: isByEvents ? reporting.bufferSizeLimitEvents : Number.POSITIVE_INFINITY,
+    eventsPerSecond: reporting.maxDecisionsPerSecond,
+    upload: async (body) => {
+      const headers = { "content-type": "application/json", "content-encoding": "gzip" };
+      return (await client.send({ method: "POST", path: logs.resource, headers, body, maxBytes: MAX_LOG_REPLY_BYTES }))
+        .status;
+    },
+    onDropped: (reason, count) => metrics.logDropped.inc({ sink: "http", reason }, count),
+    onUpload: (isDelivered) => metrics.logUploads.inc({ result: isDelivered ? "ok" : "failed" }),
+    logger: logger.with({ plugin: "decision_logs" }),
   });
 }
 
@@ -195,6 +240,8 @@ async function composeGrpc(
     maxConnectionAgeMs: cardea.grpc.maxConnectionAgeSeconds * 1000,
     maxConcurrentChecks: cardea.limits.concurrentChecks,
     enableReflection: plugin.enableReflection,
+    tls: await grpcTls(cardea.grpc.tls, logger),
+    allowedPrincipals: cardea.grpc.tls?.allowedPrincipals ?? [],
     logger,
     onInFlight: (change) => metrics.inFlight.inc(change),
   });
@@ -210,6 +257,18 @@ async function grpcBodies(file: string): Promise<GrpcBodyDecoder | undefined> {
       `plugins.${GRPC_PLUGIN}.proto-descriptor: ${file}: ${cause instanceof Error ? cause.message : String(cause)}`,
       { cause },
     );
+  }
+}
+
+/** @throws {ConfigError} when the certificate cannot be used. */
+async function grpcTls(tls: GrpcTlsConfig | undefined, logger: Logger): Promise<TlsFiles | undefined> {
+  if (tls === undefined) return undefined;
+  if (tls.allowedPrincipals.length > 0 && tls.clientCaFile === undefined)
+    throw new ConfigError("cardea.grpc.tls.allowed_principals: expected client_ca_file beside it");
+  try {
+    return await TlsFiles.open({ certFile: tls.certFile, keyFile: tls.keyFile, caFile: tls.clientCaFile }, logger);
+  } catch (cause) {
+    throw new ConfigError(`cardea.grpc.tls: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
   }
 }
 

@@ -1,15 +1,11 @@
 import { rmSync } from "node:fs";
-import {
-  type handleUnaryCall,
-  Server,
-  ServerCredentials,
-  type ServerUnaryCall,
-  type ServiceDefinition,
-} from "@grpc/grpc-js";
+import { type handleUnaryCall, Server, type ServerUnaryCall, type ServiceDefinition } from "@grpc/grpc-js";
 import { type ApiVersion, type AuthorizationService, Code, FAULTS, RpcError } from "../ext-authz/index.ts";
 import type { Logger } from "../telemetry/index.ts";
+import { callerUris, grpcCredentials } from "./grpc-credentials.ts";
 import { GrpcHealth, HEALTH_SERVICE } from "./grpc-health.ts";
 import { formatAddress, type ListenAddress, parseGrpcAddress } from "./listen-address.ts";
+import type { TlsFiles } from "./tls-files.ts";
 
 export interface GrpcListenerOptions {
   /** As the plugin's `addr` is written. */
@@ -22,6 +18,10 @@ export interface GrpcListenerOptions {
   /** Checks decided at once; more are refused with UNAVAILABLE. */
   readonly maxConcurrentChecks: number;
   readonly enableReflection: boolean;
+  /** Serves TLS when given; with certificate authorities, mutual TLS. */
+  readonly tls: TlsFiles | undefined;
+  /** SPIFFE IDs that may call; empty for all. */
+  readonly allowedPrincipals: readonly string[];
   readonly logger: Logger;
   /** Called with +1 and -1 as checks come and go. */
   readonly onInFlight: (change: 1 | -1) => void;
@@ -111,7 +111,7 @@ export class GrpcListener {
 
   #bindTo(target: string): Promise<number> {
     return new Promise((resolve, reject) => {
-      this.#server.bindAsync(target, ServerCredentials.createInsecure(), (error, port) => {
+      this.#server.bindAsync(target, grpcCredentials(this.#options.tls), (error, port) => {
         if (error === null) resolve(port);
         else reject(error);
       });
@@ -123,9 +123,18 @@ export class GrpcListener {
     addReflection(this.#server);
   }
 
+  #mayCall(call: ServerUnaryCall<Buffer, Buffer>): boolean {
+    const { allowedPrincipals } = this.#options;
+    return allowedPrincipals.length === 0 || callerUris(call).some((uri) => allowedPrincipals.includes(uri));
+  }
+
   /** grpc-js does not await handlers: whatever is thrown in here must reach the callback. */
   #handler(api: ApiVersion): handleUnaryCall<Buffer, Buffer> {
     return (call, callback) => {
+      if (!this.#mayCall(call)) {
+        callback({ code: Code.PERMISSION_DENIED, details: "the caller's certificate names no allowed principal" });
+        return;
+      }
       if (this.#inFlight >= this.#options.maxConcurrentChecks) {
         callback({ code: FAULTS.overloaded.rpcCode, details: "too many concurrent checks" });
         return;

@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { Server as TlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { formatAddress, type ListenAddress } from "./listen-address.ts";
+import type { TlsFiles } from "./tls-files.ts";
 
 export type HttpHandler = (message: IncomingMessage, response: ServerResponse) => void;
 
@@ -15,10 +16,8 @@ export interface HttpListenerOptions {
 }
 
 export interface HttpTlsOptions {
-  readonly cert: string;
-  readonly key: string;
-  readonly ca?: string;
-  readonly requestClientCertificate: boolean;
+  /** With certificate authorities in them, clients must bring a certificate. */
+  readonly files: TlsFiles;
   readonly minVersion: "TLSv1" | "TLSv1.1" | "TLSv1.2" | "TLSv1.3";
   readonly ciphers?: string;
 }
@@ -47,6 +46,7 @@ export class HttpListener {
       requestTimeout: REQUEST_TIMEOUT_MS,
       maxHeaderSize: MAX_HEADER_BYTES,
     };
+    tls?.files.onChange(() => this.#renewTls(tls));
     const server =
       tls === undefined
         ? createServer(limits, this.#handler)
@@ -68,8 +68,7 @@ export class HttpListener {
     return formatAddress(address, typeof bound === "string" ? undefined : bound.port);
   }
 
-  /** Takes a new certificate for connections to come. */
-  setTls(tls: HttpTlsOptions): void {
+  #renewTls(tls: HttpTlsOptions): void {
     const server = this.#server;
     if (server !== undefined && "setSecureContext" in server) server.setSecureContext(tlsOptions(tls));
   }
@@ -89,13 +88,13 @@ export class HttpListener {
   }
 }
 
-function tlsOptions(tls: HttpTlsOptions): Record<string, unknown> {
+function tlsOptions({ files, minVersion, ciphers }: HttpTlsOptions): Record<string, unknown> {
+  const { cert, key, ca } = files.current;
   return {
-    cert: tls.cert,
-    key: tls.key,
-    minVersion: tls.minVersion,
-    ...(tls.ca !== undefined && { ca: tls.ca }),
-    ...(tls.ciphers !== undefined && { ciphers: tls.ciphers }),
-    ...(tls.requestClientCertificate && { requestCert: true, rejectUnauthorized: true }),
+    cert,
+    key,
+    minVersion,
+    ...(ciphers !== undefined && { ciphers }),
+    ...(ca !== undefined && { ca, requestCert: true, rejectUnauthorized: true }),
   };
 }

@@ -1,3 +1,3 @@
 export { AddressError } from "./listen-address.ts";
 export { packageRoot } from "./package-root.ts";
-export { type Addresses, CardeaServer, type ServerOptions } from "./server.ts";
+export { type Addresses, type ApiTlsOptions, CardeaServer, ReadyTimeoutError, type ServerOptions } from "./server.ts";

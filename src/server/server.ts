@@ -11,8 +11,9 @@ import {
 import { CompileError, explainDiagnostic, formatDiagnostic } from "../rego/engine/index.ts";
 import type { LineWriter, Logger } from "../telemetry/index.ts";
 import { compose, GRPC_PLUGIN, type Parts } from "./compose.ts";
-import { HttpListener } from "./http-listener.ts";
+import { HttpListener, type HttpTlsOptions } from "./http-listener.ts";
 import { AddressError, parseHttpAddress } from "./listen-address.ts";
+import { TlsFiles, type TlsPaths } from "./tls-files.ts";
 
 export interface ServerOptions {
   readonly config: Config;
@@ -26,12 +27,22 @@ export interface ServerOptions {
   readonly diagnosticAddrs: readonly string[];
   readonly unixSocketMode: number;
   readonly shutdownGraceMs: number;
+  /** How long to wait for bundles before the HTTP ports open; 0 not to wait. */
+  readonly readyTimeoutMs: number;
+  /** HTTPS for the API; undefined for HTTP. The diagnostic port stays HTTP. */
+  readonly tls: ApiTlsOptions | undefined;
   readonly authentication: "token" | "tls" | "off";
   readonly authorization: "basic" | "off";
   readonly logger: Logger;
   readonly writer: LineWriter;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly version: string;
+}
+
+export interface ApiTlsOptions extends TlsPaths {
+  readonly minVersion: HttpTlsOptions["minVersion"];
+  /** IANA names. */
+  readonly cipherSuites: readonly string[];
 }
 
 /** Addresses in use, with the ports really bound. */
@@ -44,12 +55,20 @@ export interface Addresses {
 /** Diagnostics of one failed reload that are logged. */
 const MAX_REPORTED = 10;
 
+const READY_POLL_MS = 50;
+
+/** Bundles were not active within `--ready-timeout`. */
+export class ReadyTimeoutError extends Error {
+  override readonly name = "ReadyTimeoutError";
+}
+
 /** A whole server process: load, start, serve, stop. */
 export class CardeaServer {
   readonly #options: ServerOptions;
   readonly #parts: Parts;
   readonly #http: HttpListener[] = [];
   #watcher: PathWatcher | undefined;
+  #tlsFiles: TlsFiles | undefined;
   #isStopping = false;
 
   private constructor(options: ServerOptions, parts: Parts) {
@@ -79,12 +98,20 @@ export class CardeaServer {
     const { options, parts } = { options: this.#options, parts: this.#parts };
     options.logger.info("Initializing server.", { addrs: options.addrs, "diagnostic-addrs": options.diagnosticAddrs });
     const grpc = await this.#startGrpc();
-    const open = async (addrs: readonly string[], handler: Parts["apiHandler"]): Promise<string[]> => {
+    const bundles = this.#startBundles();
+    if (options.readyTimeoutMs > 0) await this.#awaitReady(bundles, options.readyTimeoutMs);
+    const tls = await this.#openTls();
+    const open = async (
+      addrs: readonly string[],
+      handler: Parts["apiHandler"],
+      tlsOptions?: HttpTlsOptions,
+    ): Promise<string[]> => {
       const opened: string[] = [];
       for (const addr of addrs) {
         const listener = new HttpListener(handler, {
           address: parseHttpAddress(addr),
           unixSocketMode: options.unixSocketMode,
+          ...(tlsOptions !== undefined && { tls: tlsOptions }),
         });
         opened.push(await listener.start());
         this.#http.push(listener);
@@ -93,10 +120,12 @@ export class CardeaServer {
     };
     const addresses = {
       grpc,
-      api: await open(options.addrs, parts.apiHandler),
+      api: await open(options.addrs, parts.apiHandler, tls),
       diagnostic: await open(options.diagnosticAddrs, parts.diagnosticHandler),
     };
-    parts.grpc?.health.setServing(true);
+    bundles
+      .then(() => parts.grpc?.health.setServing(true))
+      .catch((cause: unknown) => options.logger.error("Bundles failed.", { err: cause }));
     return addresses;
   }
 
@@ -108,11 +137,25 @@ export class CardeaServer {
     const { grpc, states, recorder } = this.#parts;
     logger.info("Shutting down...");
     this.#watcher?.close();
+    this.#tlsFiles?.close();
+    for (const bundle of this.#parts.bundles) bundle.stop();
     if (grpc !== undefined) states.set(GRPC_PLUGIN, "NOT_READY");
     await Promise.all([grpc?.stop(shutdownGraceMs), ...this.#http.map((listener) => listener.stop(shutdownGraceMs))]);
     logger.info("Server shutdown.");
     await recorder.stop(shutdownGraceMs);
     await this.#options.writer.flush();
+  }
+
+  /** @throws when the certificate cannot be used. */
+  async #openTls(): Promise<HttpTlsOptions | undefined> {
+    const { tls, logger } = this.#options;
+    if (tls === undefined) return undefined;
+    this.#tlsFiles = await TlsFiles.open(tls, logger);
+    return {
+      files: this.#tlsFiles,
+      minVersion: tls.minVersion,
+      ...(tls.cipherSuites.length > 0 && { ciphers: opensslCiphers(tls.cipherSuites) }),
+    };
   }
 
   async #load(): Promise<void> {
@@ -166,6 +209,26 @@ export class CardeaServer {
     } else logger.error("Reload failed. The last good policies serve on.", { ...serving, err: cause });
   }
 
+  /** Resolves when every bundle is active: not ready means not serving. */
+  async #startBundles(): Promise<void> {
+    const { bundles } = this.#parts;
+    await Promise.all(bundles.map((bundle) => bundle.start()));
+    while (!this.#isStopping && !bundles.every((bundle) => bundle.isActivated))
+      await new Promise((resolve) => setTimeout(resolve, READY_POLL_MS));
+  }
+
+  /** @throws {ReadyTimeoutError} */
+  async #awaitReady(bundles: Promise<void>, timeoutMs: number): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    const timeout = new Promise<never>((_resolve, reject) => {
+      timer = setTimeout(
+        () => reject(new ReadyTimeoutError(`timed out after ${timeoutMs / 1000} s waiting for bundles`)),
+        timeoutMs,
+      );
+    });
+    await Promise.race([bundles, timeout]).finally(() => clearTimeout(timer));
+  }
+
   /** A port that cannot be opened leaves the process up and not ready, as the plugin does. */
   async #startGrpc(): Promise<string | undefined> {
     const { grpc, states } = this.#parts;
@@ -191,4 +254,21 @@ export class CardeaServer {
       return undefined;
     }
   }
+}
+
+/** OpenSSL's names for IANA's: `TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256` is ECDHE-RSA-AES128-GCM-SHA256 there. */
+function opensslCiphers(names: readonly string[]): string {
+  return names
+    .map((name) =>
+      /^TLS_(AES|CHACHA20)_/.test(name)
+        ? name
+        : name
+            .replace(/^TLS_/, "")
+            .replace("_WITH_", "_")
+            .replace(/_AES_(\d+)/, "_AES$1")
+            .replace(/_CBC_SHA(?!\d)/, "_SHA")
+            .replace(/_SHA256$/, name.includes("CHACHA20") ? "" : "_SHA256")
+            .replaceAll("_", "-"),
+    )
+    .join(":");
 }

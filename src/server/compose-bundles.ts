@@ -1,0 +1,56 @@
+import { join } from "node:path";
+import type { BundleConfig, Config, KeyConfig } from "../config/index.ts";
+import { BundleSource, type BundleSourceOptions, type PolicyStore, type Verification } from "../policy/index.ts";
+import type { Logger, PluginStates } from "../telemetry/index.ts";
+import { ServiceClient, USER_AGENT } from "./service-client.ts";
+
+/** The name under which `/health?bundles` and `/v1/status` know all bundles together. */
+const BUNDLE_PLUGIN = "bundle";
+
+/** Sources of the configured bundles, not yet started. */
+export function composeBundles(
+  config: Config,
+  store: PolicyStore,
+  states: PluginStates,
+  logger: Logger,
+): readonly BundleSource[] {
+  if (config.bundles.length === 0) return [];
+  states.set(BUNDLE_PLUGIN, "NOT_READY");
+  const sources: BundleSource[] = [];
+  const report = (): void => {
+    if (sources.every((source) => source.isActivated)) states.set(BUNDLE_PLUGIN, "OK");
+  };
+  const persistDirectory = config.persistenceDirectory ?? join(process.cwd(), ".opa");
+  for (const bundle of config.bundles) {
+    sources.push(
+      new BundleSource({
+        name: bundle.name,
+        resource: bundle.resource,
+        fetch: fetcher(bundle),
+        minDelaySeconds: bundle.polling.minDelaySeconds,
+        maxDelaySeconds: bundle.polling.maxDelaySeconds,
+        longPollingSeconds: bundle.polling.longPollingTimeoutSeconds,
+        fileBytes: bundle.sizeLimitBytes,
+        verification: verificationOf(bundle, config.keys),
+        persistDirectory: bundle.persist ? persistDirectory : undefined,
+        activate: (part) => void store.update(new Map([[bundle.name, part]])),
+        onStatus: report,
+        logger: logger.with({ plugin: BUNDLE_PLUGIN }),
+      }),
+    );
+  }
+  return sources;
+}
+
+function fetcher(bundle: BundleConfig): BundleSourceOptions["fetch"] {
+  if (bundle.service === undefined) return undefined;
+  const client = new ServiceClient(bundle.service, USER_AGENT);
+  return (path, headers, waitMs, signal) =>
+    client.send({ method: "GET", path, headers, waitMs, signal, maxBytes: bundle.sizeLimitBytes });
+}
+
+function verificationOf({ signing }: BundleConfig, keys: ReadonlyMap<string, KeyConfig>): Verification | undefined {
+  return signing === undefined
+    ? undefined
+    : { keys, keyId: signing.keyId, scope: signing.scope, exclude: signing.exclude };
+}
