@@ -10,6 +10,7 @@ export {
 export { Base64Error, decodeBase64, decodeBase64Url, encodeBase64, encodeBase64Url } from "./base64.ts";
 export { decodeHex, encodeHex, fromUtf8, HexError, toUtf8 } from "./bytes.ts";
 export { LruMap } from "./lru.ts";
+export { RecentMap } from "./recent-map.ts";
 export { decodePem, type PemBlock } from "./pem.ts";
 export { type Location, locationText, placeOf, Source } from "./source.ts";
 export { instantOfLocal, localTimeZone, type TimeZone, timeZone, UTC } from "./time-zone.ts";

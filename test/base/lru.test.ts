@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { LruMap } from "../../src/base/index.ts";
+import { LruMap, RecentMap } from "../../src/base/index.ts";
 
 test("the least recently used entry makes room", () => {
   const map = new LruMap<string, number>(2);
@@ -18,4 +18,16 @@ test("writing a known key forgets nothing else", () => {
   map.set("b", 2);
   map.set("a", 3);
   expect([map.get("a"), map.get("b")]).toEqual([3, 2]);
+});
+
+test("a map of recent entries keeps what is read, and never more than its limit", () => {
+  const map = new RecentMap<number, number>(10);
+  map.set(-1, -1);
+  for (let i = 0; i < 1000; i++) {
+    map.set(i, i);
+    expect(map.get(-1)).toBe(-1);
+    expect(map.size).toBeLessThanOrEqual(11);
+  }
+  expect(map.get(0)).toBeUndefined();
+  expect(map.get(999)).toBe(999);
 });

@@ -151,38 +151,81 @@ function delimiterTest(delimiters: readonly string[]): (code: number) => boolean
   return (code) => set.has(code);
 }
 
-/** Patterns of one or two texts around one run need no simulation; they are most of those in policies. */
 function matcherOf(
   nodes: readonly GlobNode[],
   isDelimiter: (code: number) => boolean,
   delimiters: readonly string[],
 ): GlobMatcher {
-  const [first, second, third] = nodes;
-  if (nodes.length === 0) return (text) => text === "";
-  if (nodes.length === 1 && first?.kind === "text") {
-    const { text: whole } = first;
-    return (text) => text === whole;
+  const spans = readSpans(nodes, delimiters.length === 0);
+  if (spans === undefined) return (text) => simulate(nodes, text, isDelimiter);
+  const [{ text: prefix }, ...rest] = spans as [Span, ...Span[]];
+  if (rest.length === 0) return (text) => text === prefix;
+  const [delimiter = ""] = delimiters;
+  const nextDelimiter =
+    delimiters.length === 1
+      ? (text: string, from: number) => text.indexOf(delimiter, from)
+      : (text: string, from: number) => indexOfDelimiter(text, from, isDelimiter);
+  return (text) => text.startsWith(prefix) && matchSpans(text, prefix.length, rest, nextDelimiter);
+}
+
+/** Literal text and the run before it; the first span of a pattern has none. */
+interface Span {
+  readonly crossesDelimiters: boolean;
+  readonly text: string;
+}
+
+/** The pattern as texts between runs, if it is nothing else. Most patterns in policies are. */
+function readSpans(nodes: readonly GlobNode[], runsCross: boolean): readonly Span[] | undefined {
+  const spans: Span[] = [{ crossesDelimiters: false, text: "" }];
+  for (const node of nodes) {
+    if (node.kind === "run") spans.push({ crossesDelimiters: runsCross || node.crossesDelimiters, text: "" });
+    else if (node.kind === "text") {
+      const { crossesDelimiters, text } = spans.pop() as Span;
+      spans.push({ crossesDelimiters, text: text + node.text });
+    } else return undefined;
   }
-  const runAt = nodes.findIndex((node) => node.kind === "run");
-  const others = nodes.filter((node) => node.kind !== "run");
-  if (nodes.length - others.length === 1 && nodes.length <= 3 && others.every((node) => node.kind === "text")) {
-    const prefix = runAt > 0 && first?.kind === "text" ? first.text : "";
-    const last = runAt === 0 ? second : third;
-    const suffix = last?.kind === "text" ? last.text : "";
-    const run = nodes[runAt];
-    const crosses = (run?.kind === "run" && run.crossesDelimiters) || delimiters.length === 0;
-    const fixed = prefix.length + suffix.length;
-    if (crosses) return (text) => text.length >= fixed && text.startsWith(prefix) && text.endsWith(suffix);
-    const [delimiter] = delimiters;
-    if (delimiters.length === 1 && delimiter !== undefined) {
-      return (text) => {
-        if (text.length < fixed || !text.startsWith(prefix) || !text.endsWith(suffix)) return false;
-        const at = text.indexOf(delimiter, prefix.length);
-        return at === -1 || at >= text.length - suffix.length;
-      };
+  return spans;
+}
+
+/**
+ * Takes the leftmost place for every text. For `*` no other place could be better: a text without delimiter leaves more of
+ * its segment to what follows, and one with delimiters fits in one place only. After `**` a later place may be; then the last
+ * `**` tries the next one, and those before it need not.
+ */
+function matchSpans(
+  text: string,
+  start: number,
+  spans: readonly Span[],
+  nextDelimiter: (text: string, from: number) => number,
+): boolean {
+  let at = start;
+  let retry = -1;
+  let retryFrom = 0;
+  for (let i = 0; ; ) {
+    const { crossesDelimiters, text: part } = spans[i] as Span;
+    const isLast = i === spans.length - 1;
+    const place = isLast ? text.length - part.length : text.indexOf(part, at);
+    if (place < at || (isLast && !text.endsWith(part))) return false;
+    const delimiter = crossesDelimiters ? -1 : nextDelimiter(text, at);
+    if (delimiter === -1 || delimiter >= place) {
+      if (isLast) return true;
+      if (crossesDelimiters) {
+        retry = i;
+        retryFrom = place + 1;
+      }
+      at = place + part.length;
+      i++;
+    } else {
+      if (retry === -1) return false;
+      i = retry;
+      at = retryFrom;
     }
   }
-  return (text) => simulate(nodes, text, isDelimiter);
+}
+
+function indexOfDelimiter(text: string, from: number, isDelimiter: (code: number) => boolean): number {
+  for (let i = from; i < text.length; i++) if (isDelimiter(text.codePointAt(i) as number)) return i;
+  return -1;
 }
 
 /** Runs all ways through the pattern at once: the set of text positions reachable after each node. */

@@ -1,4 +1,4 @@
-import { LruMap } from "../../base/index.ts";
+import { RecentMap } from "../../base/index.ts";
 import { BuiltinError, OperandError } from "../runtime/index.ts";
 import { typeName, type Value } from "../value/index.ts";
 import { arg, type Builtin, defineBuiltin, operands, result, types } from "./define.ts";
@@ -10,14 +10,14 @@ const NO_DELIMITERS: readonly string[] = [];
 const DOT: readonly string[] = ["."];
 
 /** By delimiters, then by pattern. */
-const cache = new LruMap<string, LruMap<string, GlobMatcher>>(16);
+const cache = new RecentMap<string, RecentMap<string, GlobMatcher>>(16);
 
 /** The matcher of a pattern, remembered. @throws {BuiltinError} when the pattern is malformed or too long. */
 export function cachedGlob(pattern: string, delimiters: readonly string[]): GlobMatcher {
   const key = delimiters.length === 1 ? (delimiters[0] as string) : delimiters.join("");
   let globs = cache.get(key);
   if (globs === undefined) {
-    globs = new LruMap(CACHED_GLOBS);
+    globs = new RecentMap(CACHED_GLOBS);
     cache.set(key, globs);
   }
   const known = globs.get(pattern);

@@ -3,7 +3,7 @@ import {
   daysFromCivil,
   daysInMonth,
   isLeapYear,
-  LruMap,
+  RecentMap,
   SECONDS_PER_DAY,
   type TimeZone,
   weekdayOf,
@@ -122,7 +122,7 @@ for (const field of FIELDS) {
   FIRST_CHARACTERS.set(char, [...(FIRST_CHARACTERS.get(char) ?? []), field]);
 }
 
-const layouts = new LruMap<string, readonly Field[]>(256);
+const layouts = new RecentMap<string, readonly Field[]>(256);
 
 /** The layout's fields; the last is `none` and carries the literal text at the end. */
 function fieldsOf(layout: string): readonly Field[] {

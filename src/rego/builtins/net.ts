@@ -1,4 +1,4 @@
-import { LruMap } from "../../base/index.ts";
+import { RecentMap } from "../../base/index.ts";
 import { BuiltinError, operandTypeError } from "../runtime/index.ts";
 import { isArray, isObject, isSet, getKey, RegoSet, sortedKeys, type Value } from "../value/index.ts";
 import { arg, type Builtin, defineBuiltin, operands, result, types } from "./define.ts";
@@ -8,7 +8,7 @@ import { contains, type IpNetwork, ipText, lastValue, maskedValue, parseCidr, pa
 const MAX_EXPANSION = 1 << 20;
 
 const CACHED_CIDRS = 1024;
-const cidrs = new LruMap<string, IpNetwork>(CACHED_CIDRS);
+const cidrs = new RecentMap<string, IpNetwork>(CACHED_CIDRS);
 
 function networkOf(text: string): IpNetwork {
   const known = cidrs.get(text);

@@ -11,10 +11,29 @@ export type QuickTest = (text: string) => boolean | undefined;
 /** @param pattern well-formed. @returns undefined for a pattern that is not plain enough */
 export function compileQuickTest(pattern: string): QuickTest | undefined {
   if (pattern.length > MAX_PATTERN || !/^[\n\r\t\x20-\x7e]*$/.test(pattern)) return undefined;
+  const literal = compileLiteral(pattern);
+  if (literal !== undefined) return literal;
   const nfa = new Builder(pattern).build();
   if (nfa === undefined) return undefined;
   const automaton = new Automaton(nfa);
   return (text) => automaton.test(text);
+}
+
+/** Characters and escaped punctuation, anchored or not, perhaps with a `.*` at the end. */
+const LITERAL = /^(\^?)((?:[^\\^$.|?*+()[\]{}]|\\[^A-Za-z0-9])*)(\.\*)?(\$?)$/;
+
+/** What string methods can do. */
+function compileLiteral(pattern: string): QuickTest | undefined {
+  const found = LITERAL.exec(pattern);
+  if (found === null) return undefined;
+  const [, begin, quoted = "", rest, end] = found;
+  const text = quoted.replace(/\\(.)/gs, "$1");
+  if (rest !== undefined && end === "$") {
+    if (begin === "^") return (value) => value.startsWith(text) && !value.includes("\n", text.length);
+    return undefined;
+  }
+  if (begin === "^") return end === "$" ? (value) => value === text : (value) => value.startsWith(text);
+  return end === "$" ? (value) => value.endsWith(text) : (value) => value.includes(text);
 }
 
 const MAX_PATTERN = 1000;
@@ -313,17 +332,19 @@ class Automaton {
     if (this.#overflowed) return undefined;
     const kinds = this.#kinds;
     const width = this.#width;
+    let table = this.#table;
     for (let i = 0; i < text.length; i++) {
       const code = text.charCodeAt(i);
       if (code >= 0xd800 && code <= 0xdfff) return undefined;
       const kind = kinds[Math.min(code, OTHERS)] as number;
-      let next = this.#table[state * width + kind] as number;
+      let next = table[state * width + kind] as number;
       if (next < 0) {
         if (next === MATCHED) return true;
         if (next === FAILED) return false;
         next = this.#step(state, kind);
         if (this.#overflowed) return undefined;
-        this.#table[state * width + kind] = next;
+        table = this.#table;
+        table[state * width + kind] = next;
         if (next === MATCHED) return true;
         if (next === FAILED) return false;
       }

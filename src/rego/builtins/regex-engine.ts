@@ -1,5 +1,5 @@
 import { RE2JS, RE2JSException } from "re2js";
-import { LruMap } from "../../base/index.ts";
+import { RecentMap } from "../../base/index.ts";
 import { BuiltinError } from "../runtime/index.ts";
 import { compileQuickTest } from "./regex-dfa.ts";
 
@@ -18,7 +18,7 @@ export interface Regex {
   readonly groupNames: readonly string[];
 }
 
-const cache = new LruMap<string, Regex>(CACHED_REGEXES);
+const cache = new RecentMap<string, Regex>(CACHED_REGEXES);
 
 /** The compiled pattern, remembered. @throws {BuiltinError} with Go's wording when the pattern is malformed, or when it is too long. */
 export function cachedRegex(pattern: string): Regex {

@@ -39,7 +39,7 @@ interface ZonedTime extends Instant {
 
 /** OPA names operand 1 in all complaints, whichever it is (topdown/time.go, tzTime). */
 function zonedTime(operand: Value): ZonedTime {
-  if (isNumber(operand)) return { ...instantOf(operand), zone: UTC, layout: "" };
+  if (isNumber(operand)) return timeOf(operand, UTC, "");
   if (!isArray(operand) || operand.length === 0) {
     throw new OperandError(1, `must be either number (ns) or [number (ns), string (tz)] but got ${typeName(operand)}`);
   }
@@ -47,11 +47,7 @@ function zonedTime(operand: Value): ZonedTime {
   if (!isNumber(ns as Value)) throw operandTypeError(1, ["number"], ns as Value);
   if (zoneName !== undefined && typeof zoneName !== "string") throw operandTypeError(1, ["string"], zoneName);
   if (layout !== undefined && typeof layout !== "string") throw operandTypeError(1, ["string"], layout);
-  return {
-    ...instantOf(ns as NumberValue),
-    zone: zoneName === undefined ? UTC : zoneOf(zoneName),
-    layout: layout ?? "",
-  };
+  return timeOf(ns as NumberValue, zoneName === undefined ? UTC : zoneOf(zoneName), layout ?? "");
 }
 
 function zoneOf(name: string): TimeZone {
@@ -64,17 +60,20 @@ function zoneOf(name: string): TimeZone {
   return zone;
 }
 
-function instantOf(ns: NumberValue): Instant {
+function timeOf(ns: NumberValue, zone: TimeZone, layout: string): ZonedTime {
+  let sec: number;
+  let nanos: number;
   if (typeof ns === "number" && Number.isSafeInteger(ns)) {
-    const sec = Math.floor(ns / BILLION);
-    const nanos = ns - sec * BILLION;
-    return nanos < 0 ? { sec: sec - 1, nanos: nanos + BILLION } : { sec, nanos };
+    sec = Math.floor(ns / BILLION);
+    nanos = ns - sec * BILLION;
+  } else {
+    const exact = typeof ns === "bigint" ? ns : toBigInt(ns);
+    if (exact === undefined || exact < MIN_NS || exact > MAX_NS) throw new BuiltinError("timestamp too big");
+    const whole = exact / 1_000_000_000n;
+    sec = Number(whole);
+    nanos = Number(exact - whole * 1_000_000_000n);
   }
-  const exact = typeof ns === "bigint" ? ns : toBigInt(ns);
-  if (exact === undefined || exact < MIN_NS || exact > MAX_NS) throw new BuiltinError("timestamp too big");
-  const sec = Number(exact / 1_000_000_000n);
-  const nanos = Number(exact % 1_000_000_000n);
-  return nanos < 0 ? { sec: sec - 1, nanos: nanos + BILLION } : { sec, nanos };
+  return nanos < 0 ? { sec: sec - 1, nanos: nanos + BILLION, zone, layout } : { sec, nanos, zone, layout };
 }
 
 function nanoseconds({ sec, nanos }: Instant): Value {

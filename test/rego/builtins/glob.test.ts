@@ -1,3 +1,4 @@
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { globBuiltins } from "../../../src/rego/builtins/glob.ts";
 import { compileGlob } from "../../../src/rego/builtins/glob-matcher.ts";
@@ -77,4 +78,46 @@ test("matching takes time in proportion to pattern and text", () => {
   const text = `${"a".repeat(5000)}c`;
   expect(compileGlob("*a".repeat(50) + "b", ["/"])(text)).toBe(false);
   expect(compileGlob("{a,aa,*}".repeat(50) + "b", ["/"])(text)).toBe(false);
+});
+
+describe("the short ways", () => {
+  type Piece = string | { readonly run: "*" | "**" };
+
+  /** The definition, tried out piece by piece. */
+  function slowly(pieces: readonly Piece[], delimiters: readonly string[], text: string): boolean {
+    const [piece, ...rest] = pieces;
+    if (piece === undefined) return text === "";
+    if (typeof piece === "string") return text.startsWith(piece) && slowly(rest, delimiters, text.slice(piece.length));
+    for (let length = 0; length <= text.length; length++) {
+      if (piece.run === "*" && delimiters.some((delimiter) => text.slice(0, length).includes(delimiter))) return false;
+      if (slowly(rest, delimiters, text.slice(length))) return true;
+    }
+    return false;
+  }
+
+  const literal = fc.stringMatching(/^[ab/.]{1,3}$/);
+  const pieces = fc.array(fc.oneof(literal, fc.constantFrom<Piece>({ run: "*" }, { run: "**" })), { maxLength: 6 });
+  const delimiters = fc.constantFrom([], ["/"], ["/", "."]);
+
+  test("patterns of texts and runs match what their definition says", () => {
+    fc.assert(
+      fc.property(
+        pieces,
+        delimiters,
+        fc.array(fc.stringMatching(/^[ab/.]{0,8}$/), { minLength: 1, maxLength: 5 }),
+        (list, stops, texts) => {
+          const joined = list.filter((piece, i) => typeof piece === "string" || typeof list[i - 1] !== "object");
+          const pattern = joined.map((piece) => (typeof piece === "string" ? piece : piece.run)).join("");
+          const glob = compileGlob(pattern, stops);
+          // Alternatives take the long way.
+          const long = compileGlob(`${pattern}{,}`, stops);
+          for (const text of texts) {
+            const want = slowly(joined, stops, text);
+            expect([pattern, stops, text, glob(text), long(text)]).toEqual([pattern, stops, text, want, want]);
+          }
+        },
+      ),
+      { numRuns: 3000 },
+    );
+  });
 });
