@@ -27,7 +27,8 @@ function benchPolicy(policy: BenchPolicy): EngineFigure {
   const input = value(policy.input);
   const got = query.value({ input });
   const want = Array.isArray(policy.want) ? toJsonValue(got ?? null) : got;
-  if (got === undefined || !sameAnswer(want as Value, value(policy.want))) throw new Error(`${policy.name}: got ${got === undefined ? "undefined" : toJsonText(got)}`);
+  if (got === undefined || !sameAnswer(want as Value, value(policy.want)))
+    throw new Error(`${policy.name}: got ${got === undefined ? "undefined" : toJsonText(got)}`);
   return { name: policy.name, compileMs, evaluation: measure(() => query.value({ input })) };
 }
 

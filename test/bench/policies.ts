@@ -19,8 +19,22 @@ const http = (method: string, path: string, headers: Readonly<Record<string, str
       address: { socketAddress: { address: "10.1.2.3", portValue: 41000 } },
       principal: "spiffe://cluster.local/ns/shop/sa/frontend",
     },
-    destination: { address: { socketAddress: { address: "10.1.2.9", portValue: 8080 } }, principal: "spiffe://cluster.local/ns/shop/sa/api" },
-    request: { time: { seconds: 1790000000 }, http: { id: "1", method, path, host: "api.shop.svc", scheme: "http", protocol: "HTTP/1.1", headers: { ":path": path, ":method": method, ...headers } } },
+    destination: {
+      address: { socketAddress: { address: "10.1.2.9", portValue: 8080 } },
+      principal: "spiffe://cluster.local/ns/shop/sa/api",
+    },
+    request: {
+      time: { seconds: 1790000000 },
+      http: {
+        id: "1",
+        method,
+        path,
+        host: "api.shop.svc",
+        scheme: "http",
+        protocol: "HTTP/1.1",
+        headers: { ":path": path, ":method": method, ...headers },
+      },
+    },
     metadataContext: {},
   },
   parsed_path: path.split("?")[0]?.replace(/^\/+/, "").split("/"),
@@ -36,7 +50,9 @@ const token = `${base64url({ alg: "HS256", typ: "JWT" })}.${base64url({ iss: "ht
 export const POLICIES: readonly BenchPolicy[] = [
   {
     name: "boolean allow",
-    modules: [`package bench\n\ndefault allow := false\n\nallow if {\n\tinput.attributes.request.http.method == "GET"\n\tinput.attributes.request.http.path == "/healthz"\n}\n`],
+    modules: [
+      `package bench\n\ndefault allow := false\n\nallow if {\n\tinput.attributes.request.http.method == "GET"\n\tinput.attributes.request.http.path == "/healthz"\n}\n`,
+    ],
     input: http("GET", "/healthz"),
     entrypoint: ["bench", "allow"],
     want: true,
@@ -49,7 +65,9 @@ export const POLICIES: readonly BenchPolicy[] = [
     data: {
       bindings: Object.fromEntries(range(500).map((i) => [`user${i}`, [`role${i % 20}`, "viewer"]])),
       roles: {
-        ...Object.fromEntries(range(20).map((i) => [`role${i}`, range(10).map((j) => ({ action: `act${j}`, type: `type${i}` }))])),
+        ...Object.fromEntries(
+          range(20).map((i) => [`role${i}`, range(10).map((j) => ({ action: `act${j}`, type: `type${i}` }))]),
+        ),
         viewer: [{ action: "read", type: "report" }],
       },
     },
@@ -63,7 +81,12 @@ export const POLICIES: readonly BenchPolicy[] = [
       `package bench\n\ndefault allow := false\n\nallow if user_is_owner\n\nallow if {\n\tuser_is_employee\n\taction_is_read\n}\n\nallow if {\n\tuser_is_employee\n\tuser_is_senior\n\taction_is_update\n\tdata.pets[input.pet].clinic == data.users[input.user].clinic\n}\n\nuser_is_owner if data.users[input.user].title == "owner"\n\nuser_is_employee if data.users[input.user].title == "employee"\n\nuser_is_senior if data.users[input.user].tenure > 8\n\naction_is_read if input.action == "read"\n\naction_is_update if input.action == "update"\n`,
     ],
     data: {
-      users: Object.fromEntries(range(200).map((i) => [`user${i}`, { title: i % 7 === 0 ? "owner" : "employee", tenure: i % 20, clinic: `c${i % 3}` }])),
+      users: Object.fromEntries(
+        range(200).map((i) => [
+          `user${i}`,
+          { title: i % 7 === 0 ? "owner" : "employee", tenure: i % 20, clinic: `c${i % 3}` },
+        ]),
+      ),
       pets: Object.fromEntries(range(200).map((i) => [`pet${i}`, { clinic: `c${i % 3}` }])),
     },
     input: { user: "user12", pet: "pet12", action: "update" },
@@ -104,7 +127,9 @@ export const POLICIES: readonly BenchPolicy[] = [
   },
   {
     name: "CIDR lists",
-    modules: [`package bench\n\ndefault allow := false\n\nallow if {\n\tsome cidr in data.networks\n\tnet.cidr_contains(cidr, input.address)\n}\n`],
+    modules: [
+      `package bench\n\ndefault allow := false\n\nallow if {\n\tsome cidr in data.networks\n\tnet.cidr_contains(cidr, input.address)\n}\n`,
+    ],
     data: { networks: [...range(50).map((i) => `10.${i}.0.0/16`), "192.168.0.0/24"] },
     input: { address: "192.168.0.77" },
     entrypoint: ["bench", "allow"],
@@ -154,14 +179,23 @@ export const POLICIES: readonly BenchPolicy[] = [
       networks: range(5).map((i) => ({ id: `n${i}`, public: i === 0 })),
     },
     entrypoint: ["bench", "exposed"],
-    want: range(20).flatMap((i) => [`p${i}`, `p${(i + 1) % 20}`].filter((p) => Number(p.slice(1)) % 5 === 0).map(() => [`s${i}`, "n0"])),
+    want: range(20).flatMap((i) =>
+      [`p${i}`, `p${(i + 1) % 20}`].filter((p) => Number(p.slice(1)) % 5 === 0).map(() => [`s${i}`, "n0"]),
+    ),
   },
   {
     name: "comprehensions and aggregates over 10,000 elements",
     modules: [
       `package bench\n\nreport := {"total": sum(amounts), "largest": max(amounts), "by_region": by_region} if {\n\tamounts := [order.amount | some order in data.orders; order.paid]\n\tby_region := {region: count(ids) |\n\t\tsome region in {"eu", "us"}\n\t\tids := [order.id | some order in data.orders; order.region == region]\n\t}\n}\n`,
     ],
-    data: { orders: range(10000).map((i) => ({ id: i, amount: (i * 7919) % 1000, paid: i % 3 !== 0, region: i % 2 === 0 ? "eu" : "us" })) },
+    data: {
+      orders: range(10000).map((i) => ({
+        id: i,
+        amount: (i * 7919) % 1000,
+        paid: i % 3 !== 0,
+        region: i % 2 === 0 ? "eu" : "us",
+      })),
+    },
     input: {},
     entrypoint: ["bench", "report"],
     want: {
@@ -191,13 +225,20 @@ export const POLICIES: readonly BenchPolicy[] = [
       review: {
         object: {
           spec: {
-            containers: range(8).map((i) => ({ name: `c${i}`, image: i === 3 ? "evil.example/x" : `registry.example/app${i}`, resources: { limits: { memory: "1Gi" } } })),
+            containers: range(8).map((i) => ({
+              name: `c${i}`,
+              image: i === 3 ? "evil.example/x" : `registry.example/app${i}`,
+              resources: { limits: { memory: "1Gi" } },
+            })),
             initContainers: [{ name: "init", image: "mirror.example/init", resources: { limits: {} } }],
           },
         },
       },
     },
     entrypoint: ["bench", "violation"],
-    want: [{ msg: "container <c3> has an invalid image <evil.example/x>" }, { msg: "container <init> has no memory limit" }],
+    want: [
+      { msg: "container <c3> has an invalid image <evil.example/x>" },
+      { msg: "container <init> has no memory limit" },
+    ],
   },
 ];

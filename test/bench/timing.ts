@@ -24,7 +24,12 @@ export function measure(run: () => unknown, { batches = 11, batchMs = 30, warmUp
     times.push(Number(process.hrtime.bigint() - start) / perBatch);
   }
   times.sort((a, b) => a - b);
-  return { medianNs: times[times.length >> 1] as number, minNs: times[0] as number, maxNs: times[times.length - 1] as number, batches };
+  return {
+    medianNs: times[times.length >> 1] as number,
+    minNs: times[0] as number,
+    maxNs: times[times.length - 1] as number,
+    batches,
+  };
 }
 
 export function formatNs(ns: number): string {

@@ -194,7 +194,7 @@ export class BodyEmitter {
       return this.term(modifier.value, (value) =>
         next(js`{ kind: "input", path: ${this.#scope.unit.constant(path)}, value: ${value} }`),
       );
-    if (root === "data" && !this.#scope.root.at(path)?.isFunction) {
+    if (root === "data" && this.#scope.root.at(path)?.isFunction !== true) {
       return this.term(modifier.value, (value) =>
         next(js`{ kind: "data", path: ${this.#scope.unit.constant(path)}, value: ${value} }`),
       );
