@@ -34,6 +34,7 @@ const COMMANDS: ReadonlyMap<string, Entry> = new Map([
   ["deps", { about: "Analyze Rego query dependencies", load: async () => (await import("./deps.ts")).depsCommand }],
   ["export", { about: "Print Istio policies as Rego", load: async () => (await import("./export.ts")).exportCommand }],
   ["eval", { about: "Evaluate a Rego query", load: async () => (await import("./eval.ts")).evalCommand }],
+  ["fmt", { about: "Format Rego source files", load: async () => (await import("./fmt.ts")).fmtCommand }],
   ["run", { about: "Start the authorization server", load: async () => (await import("./run.ts")).runCommand }],
   ["inspect", { about: "Inspect OPA bundle(s)", load: async () => (await import("./inspect.ts")).inspectCommand }],
   ["parse", { about: "Parse Rego source file", load: async () => (await import("./parse.ts")).parseCommand }],

@@ -5,7 +5,7 @@ describe("the program", () => {
   test("without a command, lists commands", async () => {
     const { code, out } = await cli([]);
     expect(code).toBe(0);
-    for (const name of ["capabilities", "check", "deps", "eval", "inspect", "parse", "run", "test", "version"]) {
+    for (const name of ["capabilities", "check", "deps", "eval", "fmt", "inspect", "parse", "run", "test", "version"]) {
       expect(out).toMatch(new RegExp(`^ {2}${name} `, "m"));
     }
   });
@@ -74,6 +74,48 @@ describe("parse", () => {
     const { code, err } = await cli(["parse", `${folderOf({ "p.rego": "package" })}/p.rego`]);
     expect(code).toBe(1);
     expect(JSON.parse(err).errors[0].code).toBe("rego_parse_error");
+  });
+});
+
+describe("fmt", () => {
+  const UNTIDY = "package p\nx:=1\ny  if {input.z}\n";
+
+  test("to standard output, from files and standard input", async () => {
+    const file = `${folderOf({ "p.rego": UNTIDY })}/p.rego`;
+    const fromFile = await cli(["fmt", file]);
+    expect(fromFile).toMatchObject({ code: 0, err: "" });
+    expect(await cli(["fmt"], UNTIDY)).toEqual(fromFile);
+    expect((await cli(["fmt"], fromFile.out)).out).toBe(fromFile.out);
+  });
+
+  test("lists, diffs, fails and writes", async () => {
+    const folder = folderOf({ "p.rego": UNTIDY, "sub/q.rego": "package q\n", "other.txt": "x" });
+    expect(await cli(["fmt", "-l", folder])).toEqual({ code: 0, out: `${folder}/p.rego\n`, err: "" });
+    expect((await cli(["fmt", "-d", folder])).out).toContain("\n-x:=1\n");
+    expect(await cli(["fmt", "--fail", folder])).toEqual({ code: 2, out: "", err: "unexpected diff\n" });
+    expect(await cli(["fmt", "-w", folder])).toEqual({ code: 0, out: "", err: "" });
+    expect(await cli(["fmt", "-l", "--fail", folder])).toEqual({ code: 0, out: "", err: "" });
+  });
+
+  test("between language versions", async () => {
+    expect((await cli(["fmt", "--v0-compatible"], "package p\nx[y] { y := 1 }\n")).out).toContain("x[y] {");
+    expect((await cli(["fmt", "--v0-v1"], "package p\nx[y] { y := 1 }\n")).out).toContain("import rego.v1");
+    expect((await cli(["fmt", "--drop-v0-imports"], "package p\nimport rego.v1\nx := 1\n")).out).toBe(
+      "package p\n\nx := 1\n",
+    );
+  });
+
+  test("what cannot be read", async () => {
+    const folder = folderOf({ "p.rego": "package" });
+    expect(await cli(["fmt", folder])).toMatchObject({
+      code: 2,
+      err: expect.stringContaining("failed to format Rego source file"),
+    });
+    expect((await cli(["fmt"], "package")).code).toBe(1);
+    expect(await cli(["fmt", `${folder}/none.rego`])).toMatchObject({
+      code: 1,
+      err: expect.stringMatching(/^lstat .* no such file/),
+    });
   });
 });
 
