@@ -38,3 +38,4 @@ export {
   type PathNormalization,
   type WorkloadSettings,
 } from "./settings.ts";
+export { TokenRules, type Workload, workloadOf } from "./token-rules.ts";

@@ -15,6 +15,8 @@ export interface IstioCase {
   readonly why: string;
   /** Claims of a token that the proxy has verified. */
   readonly jwt_claims?: JsonObject;
+  /** Seconds since the epoch. */
+  readonly now?: number;
   readonly mesh?: {
     readonly rootNamespace?: string;
     readonly trustDomain?: string;
