@@ -1,3 +1,4 @@
+export { type Compile, type CompilerOptions, regoCompiler } from "./compile.ts";
 export { mergeInto } from "./data-document.ts";
 export { type BundleReply, BundleSource, type BundleSourceOptions, type BundleStatus } from "./bundle/bundle-source.ts";
 export { isUnderRoots } from "./bundle/manifest.ts";
@@ -7,7 +8,7 @@ export { type Loaded, type LoadOptions, loadPaths, splitPrefix } from "./load.ts
 export { loadSchemaFiles, type SchemaFile } from "./schema-files.ts";
 export type { ModuleText, RegoVersion } from "./module-text.ts";
 export { type Entrypoint, pathEntrypoint, Snapshot } from "./snapshot.ts";
-export { BASE_PART, type Compile, type Part, PolicyStore } from "./store.ts";
+export { BASE_PART, type Part, PolicyStore } from "./store.ts";
 export { parseYaml } from "./yaml.ts";
 export { PathWatcher, type WatchOptions } from "./watch.ts";
 export type { Verification, VerificationKey } from "./bundle/signature.ts";

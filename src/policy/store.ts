@@ -1,6 +1,6 @@
-import type { Policy } from "../rego/engine/index.ts";
 import type { JsonObject, Value } from "../rego/value/index.ts";
 import { isUnderRoots, overlap } from "./bundle/manifest.ts";
+import type { Compile } from "./compile.ts";
 import { mergeInto } from "./data-document.ts";
 import { LoadError, messageOf } from "./errors.ts";
 import type { ModuleText } from "./module-text.ts";
@@ -13,8 +13,6 @@ export interface Part {
   /** Bundles only: what they own. */
   readonly bundle?: { readonly revision: string; readonly roots: readonly string[] };
 }
-
-export type Compile = (modules: readonly ModuleText[], data: Value) => Policy;
 
 /** The part that files and the REST API write to. */
 export const BASE_PART = "";

@@ -29,9 +29,8 @@ import {
   grpcBodyDecoder,
   loadProtoDescriptor,
 } from "../ext-authz/index.ts";
-import { type BundleSource, type Compile, pathEntrypoint, PolicyStore } from "../policy/index.ts";
-import { compile, type Io } from "../rego/engine/index.ts";
-import { nodeBuiltins } from "../rego/node.ts";
+import { type BundleSource, type Compile, pathEntrypoint, PolicyStore, regoCompiler } from "../policy/index.ts";
+import type { Io } from "../rego/engine/index.ts";
 import type { JsonObject, Value } from "../rego/value/index.ts";
 import { type LineWriter, type Logger, Metrics, PluginStates } from "../telemetry/index.ts";
 import { GrpcListener } from "./grpc-listener.ts";
@@ -128,8 +127,7 @@ export async function compose(options: ComposeOptions): Promise<Parts> {
 
 /** `print` costs something even when nobody reads it: it is compiled out above log level info, as in OPA. */
 function compiler({ regoVersion, logger }: ComposeOptions): Compile {
-  const keepPrint = logger.isEnabled("info");
-  return (modules, data) => compile({ modules, data, version: regoVersion, builtins: nodeBuiltins, keepPrint });
+  return regoCompiler({ version: regoVersion, keepPrint: logger.isEnabled("info") });
 }
 
 function composeRecorder(

@@ -1,6 +1,6 @@
 import { parseJson } from "../../rego/value/index.ts";
 import { InputError } from "../errors.ts";
-import type { ParsedBody } from "./index.ts";
+import type { ParsedBody } from "./parsed-body.ts";
 
 /** Decodes the first message of a gRPC request body. */
 export interface GrpcBodyDecoder {

@@ -5,12 +5,7 @@ import { parseQuery } from "../url.ts";
 import type { GrpcBodyDecoder } from "./grpc.ts";
 import { parseJsonBody } from "./json.ts";
 import { parseMultipartBody } from "./multipart.ts";
-
-export interface ParsedBody {
-  /** Null where nothing was parsed. */
-  readonly body: Value;
-  readonly isTruncated: boolean;
-}
+import type { ParsedBody } from "./parsed-body.ts";
 
 const NOT_PARSED: ParsedBody = { body: null, isTruncated: false };
 const TRUNCATED: ParsedBody = { body: null, isTruncated: true };

@@ -165,8 +165,8 @@ function decodeTransfer({ headers, content }: Part): Buffer {
   if (headers.get("content-transfer-encoding")?.toLowerCase() !== "quoted-printable") return content;
   const text = content.toString("latin1").replace(/[ \t]+(?=\r?\n|$)/g, "");
   const soft = text.replace(/=\r?\n/g, "");
-  const decoded = soft.replace(/=([0-9A-Fa-f]{2})?/g, (escape, hex: string | undefined) => {
-    if (hex === undefined) throw new InputError(`quotedprintable: invalid hex byte ${quoteGo(escape)}`);
+  const decoded = soft.replace(/=([0-9A-Fa-f]{2})?/g, (whole, hex: string | undefined) => {
+    if (hex === undefined) throw new InputError(`quotedprintable: invalid hex byte ${quoteGo(whole)}`);
     return String.fromCharCode(Number.parseInt(hex, 16));
   });
   return Buffer.from(decoded, "latin1");

@@ -35,8 +35,8 @@ function decodeInto(members: Members, type: MessageType, reader: WireReader, end
 function readField(members: Members, type: MessageType, field: Field, reader: WireReader, depth: number): void {
   if (field.shape === "map") readEntry(members, field, reader, depth);
   else if (field.shape === "list") {
-    const list = (members[field.name] ??= []) as Value[];
-    list.push(readSingle(field, reader, depth, undefined));
+    members[field.name] ??= [];
+    (members[field.name] as Value[]).push(readSingle(field, reader, depth, undefined));
   } else if (field.oneof !== undefined) {
     const value = readSingle(field, reader, depth, members[field.name]);
     for (const other of type.values()) if (other.oneof === field.oneof && other !== field) delete members[other.name];
@@ -59,7 +59,7 @@ function readSingle(field: Field, reader: WireReader, depth: number, existing: V
 }
 
 function readEntry(members: Members, field: Field, reader: WireReader, depth: number): void {
-  const map = (members[field.name] ??= {}) as Members;
+  members[field.name] ??= {};
   const end = reader.lengthEnd();
   let key = "";
   let value: Value | undefined;
@@ -69,7 +69,7 @@ function readEntry(members: Members, field: Field, reader: WireReader, depth: nu
     else if (tag === ((2 << 3) | WIRE_LENGTH)) value = readSingle(field, reader, depth + 1, undefined);
     else reader.skip(tag & 7);
   }
-  setOwn(map, key, value ?? (field.kind === "string" ? "" : {}));
+  setOwn(members[field.name] as Members, key, value ?? (field.kind === "string" ? "" : {}));
 }
 
 function readScalar(kind: Exclude<FieldKind, "message">, reader: WireReader, depth: number): Value {
