@@ -241,7 +241,8 @@ export const netBuiltins: readonly Builtin[] = [
     args: [
       arg(
         "addrs",
-        operands.of<Value>(types.oneOf(types.array(types.string), types.set(types.string))),
+        // An alternative of one: OPA declares it so, and prints it in messages.
+        operands.of<Value>(types.oneOf(types.array(types.oneOf(types.string)), types.set(types.string))),
         "networks and addresses",
       ),
     ],
