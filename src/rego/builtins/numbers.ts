@@ -88,7 +88,8 @@ function range(context: BuiltinContext, from: bigint, to: bigint, step: bigint):
 
 /** A uniform integer below `n`: bits that would favour some results are drawn again. */
 function randomBelow(context: BuiltinContext, n: bigint): bigint {
-  const bits = n.toString(2).length;
+  if (n === 1n) return 0n;
+  const bits = (n - 1n).toString(2).length;
   const bytes = new Uint8Array(Math.ceil(bits / 8));
   for (;;) {
     context.random(bytes);

@@ -221,9 +221,9 @@ class Parser {
         return { kind: token.text };
       }
       case "template":
-        return this.#templateCall(token);
+        return this.#templateCall();
       case "block":
-        return this.#block(token);
+        return this.#block();
       default:
         this.#unexpected(token, "command");
     }
@@ -253,22 +253,24 @@ class Parser {
     return { kind, pipe, body, otherwise };
   }
 
-  #templateCall(token: Token): Node {
+  #templateCall(): Node {
     const context = "template clause";
+    const { at } = this.#peekNonSpace();
     const name = this.#templateName(context);
     const pipe = this.#peekNonSpace().kind === "right" ? undefined : this.#pipeline(context, "right");
     if (pipe === undefined) this.#take();
-    return { kind: "template", name, pipe, at: token.at, text: `{{template ${quoteGo(name)}}}` };
+    return { kind: "template", name, pipe, at, text: `{{template ${quoteGo(name)}}}` };
   }
 
-  #block(token: Token): Node {
+  #block(): Node {
     const context = "block clause";
+    const { at } = this.#peekNonSpace();
     const name = this.#templateName(context);
     const pipe = this.#pipeline(context, "right");
     const { nodes, end } = this.#scope(() => this.#list());
     if (end !== "{{end}}") this.#fail(`unexpected ${end} in ${context}`);
     this.#add(name, nodes);
-    return { kind: "template", name, pipe, at: token.at, text: `{{template ${quoteGo(name)}}}` };
+    return { kind: "template", name, pipe, at, text: `{{template ${quoteGo(name)}}}` };
   }
 
   #pipeline(context: string, end: "right" | "rparen"): PipeNode {

@@ -190,7 +190,7 @@ function equals(a: Result, b: Result): boolean {
   const nilA = a === undefined || a === null;
   const nilB = b === undefined || b === null;
   if (kind !== kindOf(b)) {
-    if (!nilA && !nilB) throw new CallError("incompatible types for comparison");
+    if (!nilA && !nilB) throw incompatible(a, b);
     return false;
   }
   if (kind === "string") return textOf(a) === textOf(b);
@@ -200,10 +200,16 @@ function equals(a: Result, b: Result): boolean {
   throw new CallError(`non-comparable type ${goTypeName(a)}`);
 }
 
+function incompatible(a: Result, b: Result): CallError {
+  return new CallError(
+    `incompatible types for comparison: ${goTypeName(toInterface(a))} and ${goTypeName(toInterface(b))}`,
+  );
+}
+
 function isLess(a: Result, b: Result): boolean {
   const kind = kindOf(a);
   if (kind === "other" || kindOf(b) === "other") throw new CallError("invalid type for comparison");
-  if (kind !== kindOf(b)) throw new CallError("incompatible types for comparison");
+  if (kind !== kindOf(b)) throw incompatible(a, b);
   switch (kind) {
     case "bool":
       throw new CallError("invalid type for comparison");
@@ -432,9 +438,10 @@ class Runner {
   }
 
   /** @param piped the value of the command before, or none */
-  #command({ operands: [first, ...args] }: CommandNode, dot: Result, piped: readonly Result[]): Result {
+  #command(command: CommandNode, dot: Result, piped: readonly Result[]): Result {
+    const [first, ...args] = command.operands;
     const head = first as OperandNode;
-    if (head.kind === "identifier") return this.#call(head, args, dot, piped);
+    if (head.kind === "identifier") return this.#call(head, command, args, dot, piped);
     const given = args.length + piped.length;
     if (head.kind === "field" || head.kind === "chain" || (head.kind === "variable" && head.path.length > 0)) {
       return this.#value(head, dot, given);
@@ -469,7 +476,7 @@ class Runner {
         return this.#fields(node, base, node.path, given, undefined);
       }
       case "identifier":
-        return this.#call(node, [], dot, []);
+        return this.#call(node, node, [], dot, []);
       case "pipe":
         return this.#pipeline(node, dot);
     }
@@ -490,6 +497,7 @@ class Runner {
 
   #call(
     node: Extract<OperandNode, { kind: "identifier" }>,
+    command: { readonly at: number; readonly text: string },
     args: readonly OperandNode[],
     dot: Result,
     piped: readonly Result[],
@@ -512,7 +520,7 @@ class Runner {
     try {
       return call(values, this.#spend);
     } catch (error) {
-      if (error instanceof CallError) this.#fail(node, `error calling ${node.name}: ${error.message}`);
+      if (error instanceof CallError) this.#fail(command, `error calling ${node.name}: ${error.message}`);
       throw error;
     }
   }
