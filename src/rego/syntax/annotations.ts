@@ -20,6 +20,13 @@ export interface AnnotationTarget {
 const MAX_ALIASES = 100;
 const MAX_YAML_DEPTH = 100;
 
+/** What Go's YAML reader says about the commonest mistakes, and how far below it finds them. */
+const YAML_ERRORS: ReadonlyMap<string, { readonly text: string; readonly linesBelow: number }> = new Map([
+  ["MULTILINE_IMPLICIT_KEY", { text: "mapping values are not allowed in this context", linesBelow: 1 }],
+  ["BLOCK_AS_IMPLICIT_KEY", { text: "mapping values are not allowed in this context", linesBelow: 0 }],
+  ["MISSING_CHAR", { text: "could not find expected ':'", linesBelow: 0 }],
+]);
+
 /** One block of METADATA: the comment that opens it, and those that hold the YAML. */
 interface Block {
   readonly opening: Comment;
@@ -218,7 +225,9 @@ class BlockReader {
     const [error] = document.errors;
     if (error !== undefined) {
       const { line } = this.#lines.linePos(error.pos[0]);
-      throw this.#yamlError(line, `yaml: line ${line}: ${error.message}`);
+      const known = YAML_ERRORS.get(error.code);
+      const at = line + (known?.linesBelow ?? 0);
+      throw this.#yamlError(at, `yaml: line ${at}: ${known?.text ?? error.message}`);
     }
     this.#document = document;
     const root = document.contents as Node | null;
@@ -325,7 +334,8 @@ function isNullNode(node: Node | null | undefined): boolean {
 
 function scalarTag(node: Node | null | undefined): string {
   const value = isScalar(node) ? node.value : undefined;
-  const text = isScalar(node) && node.source !== undefined ? ` \`${node.source}\`` : "";
+  const source = isScalar(node) ? node.source : undefined;
+  const text = source === undefined ? "" : ` \`${source.length > 10 ? `${source.slice(0, 7)}...` : source}\``;
   switch (typeof value) {
     case "boolean":
       return `!!bool${text}`;

@@ -142,6 +142,11 @@ class Lexer {
     this.#start = this.#at;
     this.#startRow = this.#row;
     this.#startCol = this.#col();
+    if (this.#char() === 0x0a) {
+      // A line end counts as the start of its next line.
+      this.#startRow++;
+      this.#startCol = 0;
+    }
   }
 
   #emit(kind: TokenKind, part?: string): void {
@@ -170,8 +175,8 @@ class Lexer {
       this.#begin();
       this.#next();
       this.#adjacent = false;
-      if (code === 0x0a) this.#newline = true;
       if (this.#errors.length > 0) this.#emit("illegal");
+      else if (code === 0x0a) this.#newline = true;
       return;
     }
     this.#begin();
@@ -254,11 +259,6 @@ class Lexer {
     }
     this.#templates.pop();
     this.#begin();
-    if (this.#char() === 0x0a) {
-      // A line end counts as the start of its next line.
-      this.#startRow++;
-      this.#startCol = 0;
-    }
     this.#templatePart(open.raw, true);
   }
 

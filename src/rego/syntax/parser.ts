@@ -1528,7 +1528,8 @@ export class Parser {
       this.#index = next;
       this.#kind = kind;
       this.#wildcards = wildcards;
-      if (cached.newErrors.length > 0) this.#errors = [...this.#errors, ...cached.newErrors];
+      const unknown = cached.newErrors.filter((error) => !this.#errors.includes(error));
+      if (unknown.length > 0) this.#errors = [...this.#errors, ...unknown];
       return cached.term;
     }
     if (!this.#enter(NESTING)) return undefined;
@@ -1660,7 +1661,7 @@ export class Parser {
             this.#illegal("expected identifier");
             return undefined;
           }
-          terms.push(stringTerm(this.#text(this.#token), this.#here()));
+          terms.push(stringTerm(this.#word(), this.#here()));
           this.#advanceToSpace();
           break;
         case "[": {
@@ -1785,9 +1786,14 @@ export class Parser {
     return { kind: "templatestring", parts, multiline: raw, at: this.#span(start, this.#token.end) };
   }
 
+  /** The current name. An imported `and` makes even `&` a name, one without letters. */
+  #word(): string {
+    return this.#token.kind === "identifier" ? this.#text(this.#token) : "";
+  }
+
   #variable(): VarTerm {
     const at = this.#here();
-    const name = this.#text(this.#token);
+    const name = this.#word();
     return name === "_" ? this.#wildcard(at) : varTerm(name, at);
   }
 
@@ -1823,17 +1829,20 @@ export class Parser {
     // Only a term without infix: `[x | y]` is a comprehension before it is an array of one union.
     const head = this.#term();
     if (head === undefined) return undefined;
-    if (this.#is("|") && comprehension) {
-      this.#advance();
-      const body = this.#body("]");
-      if (body !== undefined) return { kind: "arraycomprehension", term: head, body, at: at() };
-      if (!this.#is(",")) return undefined;
-    }
+    if (this.#is("]")) return { kind: "array", items: [head], at: at() };
     let first: readonly Term[] = [];
-    if (this.#is("]") || this.#is(",")) {
+    if (this.#is(",")) {
       first = [head];
-      if (this.#is(",")) this.#advance();
-    } else this.#restore(state);
+      this.#advance();
+    } else {
+      if (this.#is("|") && comprehension) {
+        this.#advance();
+        const body = this.#body("]");
+        if (body !== undefined) return { kind: "arraycomprehension", term: head, body, at: at() };
+        if (!this.#is(",")) return undefined;
+      }
+      this.#restore(state);
+    }
     const items = this.#list("]", first);
     return items && { kind: "array", items, at: at() };
   }
@@ -1950,7 +1959,7 @@ function rootOrSelf(head: Term): Term {
 }
 
 function missingValue(name: string, assign: boolean, args: readonly Term[] | undefined, isDefault: boolean): string {
-  if (!assign) return `expected rule value term (e.g., ${name}[%!s(*ast.Term=<nil>)] = <VALUE> { ... })`;
+  if (!assign) return `expected rule value term (e.g., ${name}[<nil>] = <VALUE> { ... })`;
   if (args !== undefined && args.length > 0) {
     return `expected function value term (e.g., ${name}(...) := <VALUE> { ... })`;
   }
