@@ -18,5 +18,7 @@ await build({
 });
 chmodSync("dist/main.js", 0o755);
 if (process.argv.includes("--types")) {
-  execFileSync(process.execPath, ["node_modules/typescript/bin/tsc", "-p", "tsconfig.types.json"], { stdio: "inherit" });
+  execFileSync(process.execPath, ["node_modules/typescript/bin/tsc", "-p", "tsconfig.types.json"], {
+    stdio: "inherit",
+  });
 }

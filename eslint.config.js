@@ -3,7 +3,10 @@ import tseslint from "typescript-eslint";
 
 export default tseslint.config({
   files: ["src/**/*.ts"],
-  languageOptions: { parser: tseslint.parser, parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
+  languageOptions: {
+    parser: tseslint.parser,
+    parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname },
+  },
   plugins: { "@typescript-eslint": tseslint.plugin },
   linterOptions: { reportUnusedDisableDirectives: true },
   rules: {
@@ -13,6 +16,9 @@ export default tseslint.config({
     "@typescript-eslint/switch-exhaustiveness-check": ["error", { considerDefaultExhaustiveForUnions: true }],
     "@typescript-eslint/only-throw-error": "error",
     "@typescript-eslint/prefer-promise-reject-errors": "error",
-    "@typescript-eslint/strict-boolean-expressions": ["error", { allowString: false, allowNumber: false, allowNullableObject: true }],
+    "@typescript-eslint/strict-boolean-expressions": [
+      "error",
+      { allowString: false, allowNumber: false, allowNullableObject: true },
+    ],
   },
 });

@@ -32,4 +32,13 @@ export {
   valueWithIo,
 } from "./engine/index.ts";
 export { arg, operands, portableBuiltins, result, types } from "./builtins/index.ts";
-export { parseJson, RegoNumber, RegoObject, RegoSet, toJsonText, toJsonValue, toRegoText, type Value } from "./value/index.ts";
+export {
+  parseJson,
+  RegoNumber,
+  RegoObject,
+  RegoSet,
+  toJsonText,
+  toJsonValue,
+  toRegoText,
+  type Value,
+} from "./value/index.ts";

@@ -50,14 +50,12 @@ export function runRegoCase(tc: RegoCase, version: "v0" | "v1"): string | undefi
     });
     const input =
       tc.inputTerm === undefined ? tc.input : compile({ modules: [], builtins }).query(tc.inputTerm).value();
-    const rows = policy
-      .query(tc.query)
-      .evaluate({
-        strictBuiltinErrors: tc.strictError,
-        env: tc.env,
-        answers: ANSWERS,
-        ...(input !== undefined && { input }),
-      });
+    const rows = policy.query(tc.query).evaluate({
+      strictBuiltinErrors: tc.strictError,
+      env: tc.env,
+      answers: ANSWERS,
+      ...(input !== undefined && { input }),
+    });
     solutions = rows.map((row) => toJsonValue(row.bindings));
   } catch (error) {
     if (error instanceof CompileError) return `does not compile: ${error.message}`;

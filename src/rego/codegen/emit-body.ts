@@ -748,7 +748,12 @@ export class BodyEmitter {
         this.#match(output, value, next);
       });
     }
-    if (builtin?.isVoid === true) return this.#terms(args, (values) => (this.#void(builtin, values, at), next()));
+    if (builtin?.isVoid === true) {
+      return this.#terms(args, (values) => {
+        this.#void(builtin, values, at);
+        next();
+      });
+    }
     this.#callValue(operator, args, at, (value) => {
       this.failWhen(js`${value} === false`);
       next();

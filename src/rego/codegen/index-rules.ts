@@ -73,7 +73,10 @@ function build(entries: readonly Entry[], slotOf: (text: string) => number, dept
       for (const key of new Set(condition.values.map(indexKey))) push(equal, key, remaining);
     } else {
       let byText = prefixes.get(condition.prefix.length);
-      if (byText === undefined) prefixes.set(condition.prefix.length, (byText = new Map()));
+      if (byText === undefined) {
+        byText = new Map();
+        prefixes.set(condition.prefix.length, byText);
+      }
       push(byText, condition.prefix, remaining);
     }
   }
@@ -104,7 +107,10 @@ function busiestReference(entries: readonly Entry[]): string | undefined {
   for (const { conditions } of entries) {
     for (const reference of new Set(conditions.map((condition) => condition.reference))) {
       let count = counts.get(reference);
-      if (count === undefined) counts.set(reference, (count = { entries: 0, keys: new Set() }));
+      if (count === undefined) {
+        count = { entries: 0, keys: new Set() };
+        counts.set(reference, count);
+      }
       count.entries++;
       const condition = conditions.find((one) => one.reference === reference) as Condition;
       count.keys.add(condition.kind === "prefix" ? `^${condition.prefix}` : condition.values.map(indexKey).join());

@@ -1,4 +1,4 @@
-export { type Builtin, defineBuiltin, TEST_CASE_NOTE } from "../builtins/index.ts";
+export { arg, type Builtin, defineBuiltin, operands, result, TEST_CASE_NOTE, types } from "../builtins/index.ts";
 export {
   BuiltinError,
   EvalError,
