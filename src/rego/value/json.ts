@@ -370,7 +370,7 @@ function jsonScalar(value: Value): string {
   throw new TypeError("not a Rego value");
 }
 
-function jsonParts(value: Value): Parts | undefined {
+function jsonParts(value: Value): Parts<Value> | undefined {
   if (Array.isArray(value)) return { open: "[", close: "]", separator: ",", items: value };
   if (value instanceof RegoSet) return { open: "[", close: "]", separator: ",", items: value.sorted() };
   if (!isObject(value)) return undefined;

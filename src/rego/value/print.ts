@@ -1,16 +1,14 @@
-import type { Value } from "./value.ts";
-
 /** Values nested deeper than this are walked with a stack of our own; up to it recursion is faster. */
 export const MAX_RECURSION = 200;
 
 /** How a composite value is written. */
-export interface Parts {
+export interface Parts<V> {
   readonly open: string;
   readonly close: string;
   readonly separator: string;
   /** Objects: what stands between key and value; `items` are keys and values in turn. */
   readonly colon?: string;
-  readonly items: readonly Value[];
+  readonly items: readonly V[];
 }
 
 /**
@@ -18,14 +16,10 @@ export interface Parts {
  * @param parts undefined for scalars
  * @param scalar the text of those
  */
-export function printDeep(
-  root: Value,
-  parts: (value: Value) => Parts | undefined,
-  scalar: (value: Value) => string,
-): string {
+export function printDeep<V>(root: V, parts: (value: V) => Parts<V> | undefined, scalar: (value: V) => string): string {
   let out = "";
-  const open: { readonly parts: Parts; next: number }[] = [];
-  const start = (value: Value): void => {
+  const open: { readonly parts: Parts<V>; next: number }[] = [];
+  const start = (value: V): void => {
     const composite = parts(value);
     if (composite === undefined) out += scalar(value);
     else {
@@ -42,7 +36,7 @@ export function printDeep(
       continue;
     }
     if (frame.next > 0) out += colon !== undefined && frame.next % 2 === 1 ? colon : separator;
-    start(items[frame.next++] as Value);
+    start(items[frame.next++] as V);
   }
   return out;
 }

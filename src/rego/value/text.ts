@@ -37,7 +37,7 @@ function scalarText(value: Value): string {
   return numberText(value as NumberValue);
 }
 
-function textParts(value: Value): Parts | undefined {
+function textParts(value: Value): Parts<Value> | undefined {
   if (Array.isArray(value)) return { open: "[", close: "]", separator: ", ", items: value };
   if (value instanceof RegoSet) {
     return value.size === 0

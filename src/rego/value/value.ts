@@ -410,7 +410,7 @@ function canonicalScalar(value: Value): string {
   }
 }
 
-function canonicalParts(value: Value): Parts | undefined {
+function canonicalParts(value: Value): Parts<Value> | undefined {
   if (Array.isArray(value)) return { open: "[", close: "]", separator: ",", items: value };
   if (isSet(value)) return { open: "<", close: ">", separator: ",", items: value.sorted() };
   if (!isObject(value)) return undefined;
