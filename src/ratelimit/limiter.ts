@@ -10,40 +10,27 @@ export interface LimiterVerdict extends Verdict {
 /** What a client is told to wait when nobody knows how long. */
 const BLIND_RETRY_MS = 1000;
 
-/** The limits of one snapshot over counters that outlive it. */
+/** Limits over a store that may fail: every attempt gets a verdict. */
 export class Limiter {
   readonly #store: RateLimitStore;
-  readonly #limits: ReadonlyMap<string, RateLimit>;
   readonly #onFailure: (limit: RateLimit, error: StoreError) => void;
 
-  constructor(
-    store: RateLimitStore,
-    limits: readonly RateLimit[],
-    onFailure: (limit: RateLimit, error: StoreError) => void = () => undefined,
-  ) {
+  constructor(store: RateLimitStore, onFailure: (limit: RateLimit, error: StoreError) => void = () => undefined) {
     this.#store = store;
-    this.#limits = new Map(limits.map((limit) => [limit.name, limit]));
     this.#onFailure = onFailure;
   }
 
-  has(name: string): boolean {
-    return this.#limits.has(name);
+  /** Whether `take` returns its verdict itself, not a promise of one. */
+  get answersAtOnce(): boolean {
+    return this.#store.answersAtOnce;
   }
 
-  /**
-   * Counts one attempt. Answers at once where the store does.
-   * @throws {RangeError} for a limit that does not exist: there is no policy to fail by, so the caller must deny
-   */
-  take(name: string, key: string, cost = 1): LimiterVerdict | Promise<LimiterVerdict> {
-    const limit = this.#limits.get(name);
-    if (limit === undefined) throw new RangeError(`there is no rate limit ${JSON.stringify(name)}`);
+  /** Counts one attempt. @throws {RangeError} for numbers that make no sense, as the store does */
+  take(limit: RateLimit, key: string, cost = 1): LimiterVerdict | Promise<LimiterVerdict> {
     try {
       const verdict = this.#store.take(limit, key, cost);
-      if (!(verdict instanceof Promise)) return { ...verdict, failure: undefined };
-      return verdict.then(
-        (counted) => ({ ...counted, failure: undefined }),
-        (error: unknown) => this.#withoutStore(limit, error),
-      );
+      if (!(verdict instanceof Promise)) return counted(verdict);
+      return verdict.then(counted, (error: unknown) => this.#withoutStore(limit, error));
     } catch (error) {
       return this.#withoutStore(limit, error);
     }
@@ -62,4 +49,8 @@ export class Limiter {
       failure: error,
     };
   }
+}
+
+function counted({ allowed, limit, remaining, resetMs, retryAfterMs }: Verdict): LimiterVerdict {
+  return { allowed, limit, remaining, resetMs, retryAfterMs, failure: undefined };
 }

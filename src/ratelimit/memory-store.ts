@@ -16,6 +16,7 @@ const SEARCH = 64;
  * all are exhausted, new keys are refused.
  */
 export class MemoryStore implements RateLimitStore {
+  readonly answersAtOnce = true;
   readonly #maxKeys: number;
   readonly #clock: () => number;
   /** With tokens left; least recently used first. */

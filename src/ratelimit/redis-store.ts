@@ -63,6 +63,7 @@ return {allowed and 1 or 0, limit - used, reset, allowed and 0 or reset}
 type TakeCommand = (key: string, limit: number, perMs: number, cost: number, algorithm: string) => Promise<unknown>;
 
 export class RedisStore implements RateLimitStore {
+  readonly answersAtOnce = false;
   readonly #client: Redis | Cluster;
   readonly #breaker: Breaker;
   readonly #prefix: string;

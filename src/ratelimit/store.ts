@@ -2,8 +2,10 @@ import type { RateLimit, Verdict } from "./limit.ts";
 
 /** Where counters live. */
 export interface RateLimitStore {
+  /** Whether `take` returns its verdict itself, not a promise of one. */
+  readonly answersAtOnce: boolean;
   /**
-   * Takes `cost` tokens from the counter of `limit` and `key`, if they are there. Answers at once where it can.
+   * Takes `cost` tokens from the counter of `limit` and `key`, if they are there.
    * @throws {StoreError} or rejects with it, when the counter cannot be asked
    */
   take(limit: RateLimit, key: string, cost: number): Verdict | Promise<Verdict>;

@@ -111,14 +111,19 @@ describe.skipIf(program === undefined)("Redis", () => {
 
   test("a frozen server costs a check no more than its time; then nothing until it is back", async () => {
     const store = await connected({ timeoutMs: 20 });
-    const limiter = (onStoreFailure: "allow" | "deny") =>
-      new Limiter(store, [{ ...limit, name: "frozen", limit: 1000, onStoreFailure }]);
+    const limiter = new Limiter(store);
+    const own = (onStoreFailure: "allow" | "deny"): RateLimit => ({
+      ...limit,
+      name: "frozen",
+      limit: 1000,
+      onStoreFailure,
+    });
     server.kill("SIGSTOP");
     try {
       const codes: (string | undefined)[] = [];
       for (let i = 0; i < 8; i++) {
         const begun = performance.now();
-        const verdict = await limiter(i % 2 === 0 ? "deny" : "allow").take("frozen", "k");
+        const verdict = await limiter.take(own(i % 2 === 0 ? "deny" : "allow"), "k");
         expect(performance.now() - begun).toBeLessThan(200);
         expect(verdict.allowed).toBe(i % 2 === 1);
         codes.push(verdict.failure?.code);
@@ -129,7 +134,7 @@ describe.skipIf(program === undefined)("Redis", () => {
       server.kill("SIGCONT");
     }
     await expect
-      .poll(async () => (await limiter("deny").take("frozen", "k")).allowed, { timeout: 10_000, interval: 20 })
+      .poll(async () => (await limiter.take(own("deny"), "k")).allowed, { timeout: 10_000, interval: 20 })
       .toBe(true);
     expect(store.isBroken).toBe(false);
   });

@@ -141,6 +141,7 @@ describe("memory store", () => {
 
 describe("limiter", () => {
   const failing = (error: Error, later: boolean): RateLimitStore => ({
+    answersAtOnce: !later,
     take: () => {
       if (later) return Promise.reject(error);
       throw error;
@@ -149,7 +150,9 @@ describe("limiter", () => {
   });
 
   test("answers at once over a store in memory", () => {
-    expect(new Limiter(memory().store, [bucket]).take("b", "k")).toMatchObject({ allowed: true, failure: undefined });
+    const limiter = new Limiter(memory().store);
+    expect(limiter.answersAtOnce).toBe(true);
+    expect(limiter.take(bucket, "k")).toMatchObject({ allowed: true, failure: undefined });
   });
 
   test.for([
@@ -158,26 +161,18 @@ describe("limiter", () => {
     { onStoreFailure: "allow" as const, later: true, allowed: true, retryAfterMs: 0 },
   ])("a store that fails: $onStoreFailure", async ({ onStoreFailure, later, allowed, retryAfterMs }) => {
     const seen: string[] = [];
-    const limiter = new Limiter(
-      failing(new StoreError("timeout"), later),
-      [{ ...bucket, onStoreFailure }],
-      ({ name }, { code }) => seen.push(`${name} ${code}`),
+    const limiter = new Limiter(failing(new StoreError("timeout"), later), ({ name }, { code }) =>
+      seen.push(`${name} ${code}`),
     );
-    const verdict: LimiterVerdict = await limiter.take("b", "k");
+    const verdict: LimiterVerdict = await limiter.take({ ...bucket, onStoreFailure }, "k");
     expect(verdict).toMatchObject({ allowed, retryAfterMs });
     expect(verdict.failure?.code).toBe("timeout");
     expect(seen).toEqual(["b timeout"]);
   });
 
   test("a bug is no store failure", async () => {
-    const limiter = new Limiter(failing(new TypeError("bug"), true), [{ ...bucket, onStoreFailure: "allow" }]);
-    await expect(limiter.take("b", "k")).rejects.toThrow("bug");
-  });
-
-  test("an unknown limit is nobody's to allow", () => {
-    const limiter = new Limiter(memory().store, []);
-    expect(limiter.has("b")).toBe(false);
-    expect(() => limiter.take("b", "k")).toThrow('there is no rate limit "b"');
+    const limiter = new Limiter(failing(new TypeError("bug"), true));
+    await expect(limiter.take({ ...bucket, onStoreFailure: "allow" }, "k")).rejects.toThrow("bug");
   });
 });
 

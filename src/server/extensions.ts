@@ -1,0 +1,124 @@
+import { type LimiterVerdict, type Limiter, type RateLimit, rateLimitHeaders } from "../ratelimit/index.ts";
+import {
+  arg,
+  type Builtin,
+  BuiltinError,
+  defineBuiltin,
+  type IoAnswer,
+  operands,
+  result,
+  types,
+} from "../rego/engine/index.ts";
+import { fromBigInt, type JsonObject, toJsonText, type Value } from "../rego/value/index.ts";
+import { isOpen, nextOpening, type Schedule } from "../schedule/index.ts";
+
+/** What a snapshot's policies may name. */
+export interface Extensions {
+  readonly schedules: ReadonlyMap<string, Schedule>;
+  readonly limits: ReadonlyMap<string, RateLimit>;
+}
+
+const TAKE = "cardea.ratelimit.take";
+const category = "cardea";
+const name = arg("name", operands.string, "its name");
+const key = arg("key", operands.any, "whom to count: a string, or any value by its JSON text");
+
+/** The builtins of our own over a snapshot's schedules and limits. Counters outlive snapshots. */
+export function extensionBuiltins({ schedules, limits }: Extensions, limiter: Limiter): readonly Builtin[] {
+  function scheduleOf(wanted: string): Schedule {
+    const schedule = schedules.get(wanted);
+    if (schedule === undefined) throw new BuiltinError(`there is no schedule ${JSON.stringify(wanted)}`);
+    return schedule;
+  }
+
+  /** Counts once per evaluation, however often a policy asks and however often it is run again. */
+  function take(context: Parameters<Builtin["call"]>[0], wanted: string, counted: Value): JsonObject {
+    const limit = limits.get(wanted);
+    if (limit === undefined) throw new BuiltinError(`there is no rate limit ${JSON.stringify(wanted)}`);
+    const text = typeof counted === "string" ? counted : toJsonText(counted);
+    const memoKey = `${TAKE}\0${wanted}\0${text}`;
+    const known = context.memo.get(memoKey);
+    if (known !== undefined) return known as JsonObject;
+    if (!limiter.answersAtOnce) {
+      return context.io(memoKey, {
+        kind: "host",
+        name: TAKE,
+        operand: { limit: { ...limit }, key: text },
+      }) as JsonObject;
+    }
+    const verdict = toValue(limit, limiter.take(limit, text) as LimiterVerdict);
+    context.memo.set(memoKey, verdict);
+    return verdict;
+  }
+
+  return [
+    defineBuiltin({
+      name: "cardea.schedule.open",
+      category,
+      about: "Tells whether a schedule is open at the time of the query.",
+      nondeterministic: true,
+      args: [name],
+      result: result("result", types.boolean, "whether it is open"),
+      call: (context, wanted) => isOpen(scheduleOf(wanted), context.nowNs),
+    }),
+    defineBuiltin({
+      name: "cardea.schedule.next_opening",
+      category,
+      about: "The first instant from the time of the query on at which a schedule is open.",
+      nondeterministic: true,
+      args: [name],
+      result: result("ns", types.number, "nanoseconds since the epoch; undefined where it never opens again"),
+      call: (context, wanted) => {
+        const ns = nextOpening(scheduleOf(wanted), context.nowNs);
+        return ns === undefined ? undefined : fromBigInt(ns);
+      },
+    }),
+    defineBuiltin({
+      name: "cardea.ratelimit.allow",
+      category,
+      about: "Counts an attempt against a rate limit: once per query and key, however often it is asked.",
+      nondeterministic: true,
+      args: [name, key],
+      result: result("result", types.boolean, "whether it is within the limit"),
+      call: (context, wanted, counted) => take(context, wanted, counted)["allowed"],
+    }),
+    defineBuiltin({
+      name: TAKE,
+      category,
+      about: "Counts an attempt as `cardea.ratelimit.allow` does, and tells what is left.",
+      nondeterministic: true,
+      args: [name, key],
+      result: result(
+        "verdict",
+        types.object(types.string, types.any),
+        "`allowed`, `limit`, `remaining`, `reset_ms`, `retry_after_ms`, `counted` (false where the store failed), and `headers` to send to the client",
+      ),
+      call: take,
+    }),
+  ];
+}
+
+/** Answers the host requests of these builtins, where counters live elsewhere. */
+export function extensionHost(limiter: Limiter): (name: string, operand: Value) => Promise<IoAnswer> {
+  return async (wanted, operand) => {
+    if (wanted !== TAKE) return { error: `unknown function of the host: ${wanted}` };
+    const { limit, key: counted } = operand as unknown as { readonly limit: RateLimit; readonly key: string };
+    try {
+      return { value: toValue(limit, await limiter.take(limit, counted)) };
+    } catch (error) {
+      return { error: error instanceof Error ? error.message : String(error) };
+    }
+  };
+}
+
+function toValue(limit: RateLimit, verdict: LimiterVerdict): JsonObject {
+  return {
+    allowed: verdict.allowed,
+    limit: verdict.limit,
+    remaining: verdict.remaining,
+    reset_ms: verdict.resetMs,
+    retry_after_ms: verdict.retryAfterMs,
+    counted: verdict.failure === undefined,
+    headers: { ...rateLimitHeaders(limit, verdict) },
+  };
+}
