@@ -13,7 +13,7 @@ import {
   RemoteKeySource,
 } from "./key-source.ts";
 import { type HeaderChanges, outputHeaders } from "./output-headers.ts";
-import { DEFAULT_SETTINGS, type IdentitySettings, type TokenRule } from "./rule.ts";
+import { DEFAULT_SETTINGS, type IdentitySettings, type Introspection, type TokenRule } from "./rule.ts";
 import { findTokens, type FoundToken, isPreflight, type TokenRequest } from "./token-location.ts";
 import { VerdictCache } from "./verdict-cache.ts";
 import { eligibleKeys, readToken, verifyWith } from "./verify.ts";
@@ -137,7 +137,8 @@ export class Authenticator {
   ): Authentication | Promise<Authentication> {
     if (rules.length === 0 || isPreflight(request)) return { kind: "anonymous", headers: outputHeaders(rules) };
     const nowMs = options.nowMs ?? this.#steady.nowMs();
-    const sorted = rules.length === 1 ? rules : [...rules].sort(byIssuer);
+    const isSorted = rules.every((rule, i) => i === 0 || byIssuer(rules[i - 1] as TokenRule, rule) <= 0);
+    const sorted = isSorted ? rules : [...rules].sort(byIssuer);
     try {
       return this.#decide(sorted, request, (rule, found) => this.#acceptNow(rule, found, nowMs));
     } catch (error) {
@@ -249,33 +250,44 @@ export class Authenticator {
     deadlineMs: number,
   ): Promise<Accepted | TokenRefused> {
     try {
-      if (rule.introspection === undefined) await this.#verify(rule, this.#parse(found.token), nowMs, deadlineMs);
-      else {
-        const timeoutMs = Math.min(rule.timeoutMs, deadlineMs - this.#clock.monotonicMs());
-        await this.#introspector.ask(found.token, rule.introspection, timeoutMs, nowMs);
-      }
-      return this.#acceptNow(rule, found, nowMs);
+      return rule.introspection === undefined
+        ? await this.#verify(rule, found, nowMs, deadlineMs)
+        : await this.#introspect(rule, rule.introspection, found, nowMs, deadlineMs);
     } catch (error) {
-      if (error === NEEDS_WAITING) {
-        return new TokenRefused("keys_unavailable", "the verdict was dropped before it could be used");
-      }
       const refused = refusalOf(error);
       if (refused === undefined) throw error;
       return refused;
     }
   }
 
+  async #introspect(
+    rule: TokenRule,
+    about: Introspection,
+    { token, header }: FoundToken,
+    nowMs: number,
+    deadlineMs: number,
+  ): Promise<Accepted> {
+    const timeoutMs = Math.max(1, Math.min(rule.timeoutMs, deadlineMs - this.#clock.monotonicMs()));
+    const active = await this.#introspector.ask(token, about, timeoutMs, nowMs);
+    this.#checkClaims(rule, active.registered, nowMs, { isIssuerOptional: true });
+    return { rule, header, payload: undefined, ...active };
+  }
+
   /** Verifies a token that has no verdict yet, and remembers that it is good. */
-  async #verify(rule: TokenRule, parsed: ParsedToken, nowMs: number, deadlineMs: number): Promise<void> {
-    this.#checkClaims(rule, parsed.registered, nowMs);
+  async #verify(rule: TokenRule, found: FoundToken, nowMs: number, deadlineMs: number): Promise<Accepted> {
+    const parsed = this.#parse(found.token);
+    const { claims, registered, payload } = parsed;
+    this.#checkClaims(rule, registered, nowMs);
     const source = this.#sourceOf(rule);
     const keys = await this.#keysFor(rule, source, parsed, deadlineMs);
     const { id } = await verifyWith(keys, parsed);
-    const { token, ...rest } = parsed;
-    const { expiresAtSec } = parsed.registered;
+    // A second longer than it lives, so that the next use says "expired" and not "unknown".
+    const { expiresAtSec } = registered;
     const lifetimeMs =
       expiresAtSec === undefined ? undefined : (expiresAtSec + this.#settings.leewaySec) * 1000 - nowMs + 1000;
-    this.#verdicts.set(source.name, token, { parsed: rest, keyId: id }, lifetimeMs);
+    const { token: _text, ...rest } = parsed;
+    this.#verdicts.set(source.name, found.token, { parsed: rest, keyId: id }, lifetimeMs);
+    return { rule, header: found.header, payload, claims, registered };
   }
 
   async #keysFor(rule: TokenRule, source: KeySource, parsed: ParsedToken, deadlineMs: number) {

@@ -1,5 +1,4 @@
-import type { Claims, RegisteredClaims } from "../jwt/index.ts";
-import { readRegistered } from "../jwt/index.ts";
+import { type Claims, type RegisteredClaims, readRegistered, type StrictJson } from "../jwt/index.ts";
 import { refusalOf } from "./errors.ts";
 
 /** Who a request is from, as its token says. Plain data; policies see it as `input.cardea.identity`. */
@@ -25,6 +24,20 @@ export function toIdentity(
   const { issuer, subject, audiences } = registered;
   const requestPrincipal = issuer === undefined || subject === undefined ? undefined : `${issuer}/${subject}`;
   return { claims, issuer, subject, audiences, requestPrincipal, spaceDelimitedClaims, verifiedBy };
+}
+
+/** The identity as policies see it, under `input.cardea.identity`: unknown members are left out. */
+export function identityDocument(identity: Identity): { readonly [name: string]: StrictJson } {
+  const { claims, issuer, subject, audiences, requestPrincipal, spaceDelimitedClaims, verifiedBy } = identity;
+  return {
+    claims,
+    ...(issuer !== undefined && { issuer }),
+    ...(subject !== undefined && { subject }),
+    audiences,
+    ...(requestPrincipal !== undefined && { requestPrincipal }),
+    spaceDelimitedClaims,
+    verifiedBy,
+  };
 }
 
 /**
