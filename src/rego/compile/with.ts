@@ -20,23 +20,31 @@ export function withMapper(environment: Environment): Mapper {
 function rewriteWiths(body: Body, environment: Environment): Body {
   if (body.every((expr) => expr.with.length === 0)) return body;
   const result: Expr[] = [];
+  // Calls hoisted out of an expression share its modifiers, whose values are evaluated once.
+  const done = new Map<With, With>();
   for (const expr of body) {
     const modifiers: With[] = [];
     for (const modifier of expr.with) {
+      const known = done.get(modifier);
+      if (known !== undefined) {
+        modifiers.push(known);
+        continue;
+      }
       const checked = checkWith(modifier, environment);
       if ("code" in checked) {
         environment.findings.report(checked);
         return body;
       }
       record(checked.modifier, environment);
-      if (!checked.evaluate) {
-        modifiers.push(checked.modifier);
-        continue;
+      let rewritten = checked.modifier;
+      if (checked.evaluate) {
+        const { value } = rewritten;
+        const name = environment.names.make();
+        result.push(equals(name, value));
+        rewritten = { ...rewritten, value: varTerm(name, value.at) };
       }
-      const { value } = checked.modifier;
-      const name = environment.names.make();
-      result.push(equals(name, value));
-      modifiers.push({ ...checked.modifier, value: varTerm(name, value.at) });
+      done.set(modifier, rewritten);
+      modifiers.push(rewritten);
     }
     result.push(modifiers.length === 0 ? expr : { ...expr, with: modifiers });
   }

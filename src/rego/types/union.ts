@@ -80,6 +80,23 @@ function unionOf(types: Iterable<Type | undefined>): Type | undefined {
   return all;
 }
 
+/** Large objects (packages) are enumerated by many refs. */
+const objectKeys = new WeakMap<object, { readonly type: Type | undefined }>();
+const objectValues = new WeakMap<object, { readonly type: Type | undefined }>();
+
+function remembered(
+  memory: WeakMap<object, { readonly type: Type | undefined }>,
+  of: object,
+  make: () => Type | undefined,
+): Type | undefined {
+  let known = memory.get(of);
+  if (known === undefined) {
+    known = { type: make() };
+    memory.set(of, known);
+  }
+  return known.type;
+}
+
 /** What can be enumerated as the key of a value of this type; undefined where nothing can be looked up. */
 export function keysOf(type: Type | undefined): Type | undefined {
   const of = unwrap(type);
@@ -87,7 +104,9 @@ export function keysOf(type: Type | undefined): Type | undefined {
     case "array":
       return NUMBER;
     case "object":
-      return union(unionOf(of.static.map(({ key }) => typeOfValue(key))), of.dynamic?.key);
+      return remembered(objectKeys, of, () =>
+        union(unionOf(of.static.map(({ key }) => typeOfValue(key))), of.dynamic?.key),
+      );
     case "set":
       return of.of;
     case "any":
@@ -104,7 +123,7 @@ export function valuesOf(type: Type | undefined): Type | undefined {
     case "array":
       return union(unionOf(of.static), of.dynamic);
     case "object":
-      return union(unionOf(of.static.map(({ value }) => value)), of.dynamic?.value);
+      return remembered(objectValues, of, () => union(unionOf(of.static.map(({ value }) => value)), of.dynamic?.value));
     case "set":
       return of.of;
     case "any":
