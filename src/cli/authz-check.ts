@@ -13,7 +13,7 @@ import { CommandError } from "./command-error.ts";
 import { type Flag, type FlagValues, UsageError } from "./flags.ts";
 import { compileIstioPaths, MESH_FLAGS, meshOf } from "./istio-files.ts";
 import { prettyJson } from "./output.ts";
-import { readDocument, readTextFile } from "./program.ts";
+import { readDocument, readTextFile } from "./documents.ts";
 import type { Terminal } from "./terminal.ts";
 
 const FLAGS: readonly Flag[] = [

@@ -1,16 +1,10 @@
-import { capabilitiesOf } from "../rego/engine/index.ts";
-import { nodeBuiltins } from "../rego/node.ts";
-import type { JsonObject } from "../rego/value/index.ts";
 import type { Command } from "./command.ts";
 import { CommandError } from "./command-error.ts";
 import { prettyJson } from "./output.ts";
-import { readTextFile, VERSION_FLAGS, versionOf } from "./program.ts";
+import { ownCapabilities } from "./own-capabilities.ts";
+import { readTextFile } from "./documents.ts";
+import { VERSION_FLAGS, versionOf } from "./program.ts";
 import { OPA_VERSION } from "./version.ts";
-
-/** What policies may use here. */
-export function ownCapabilities(version: "v0" | "v1"): JsonObject {
-  return capabilitiesOf(nodeBuiltins, version);
-}
 
 export const capabilitiesCommand: Command = {
   usage: "capabilities",

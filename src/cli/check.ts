@@ -56,6 +56,7 @@ async function check(values: FlagValues, terminal: Terminal): Promise<number> {
     version: versionOf(values),
     strict: values.bool("strict"),
     annotations: true,
+    errorLimit: values.int("max-errors"),
     ...(await restrictionsOf(values)),
   };
   try {

@@ -7,15 +7,8 @@ import { errorsText, fromEvalError, type OutputError, outputErrors } from "./fai
 import { type Flag, type FlagValues, UsageError } from "./flags.ts";
 import { cliIo } from "./io.ts";
 import { type Document, durationText, jsonText, limited, prettyJson, sorted, tableText } from "./output.ts";
-import {
-  compilePolicy,
-  LOADING_FLAGS,
-  loadFiles,
-  readDocument,
-  readTextFile,
-  VERSION_FLAGS,
-  versionOf,
-} from "./program.ts";
+import { readDocument, readTextFile } from "./documents.ts";
+import { compilePolicy, LOADING_FLAGS, loadFiles, VERSION_FLAGS, versionOf } from "./program.ts";
 import { restrictionFlags, restrictionsOf } from "./restrictions.ts";
 import { runtimeInfo } from "./runtime-info.ts";
 import type { Terminal } from "./terminal.ts";

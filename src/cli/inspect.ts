@@ -10,12 +10,12 @@ import {
   visit,
 } from "../rego/syntax/index.ts";
 import { getKey, isArray, isObject, type JsonObject, type Value } from "../rego/value/index.ts";
-import { ownCapabilities } from "./capabilities.ts";
 import type { Command } from "./command.ts";
 import { CommandError } from "./command-error.ts";
 import { errorsText, locationDocument, outputErrors } from "./failure.ts";
 import { type Flag, type FlagValues, UsageError } from "./flags.ts";
 import { type Document, jsonText, prettyJson, sorted, tableText } from "./output.ts";
+import { ownCapabilities } from "./own-capabilities.ts";
 import { compileModules, parseModules, type PolicySettings, VERSION_FLAGS, versionOf } from "./program.ts";
 import type { Terminal } from "./terminal.ts";
 

@@ -5,7 +5,7 @@ let answer: Io | undefined;
 /** Network access of builtins. The clients are loaded when a policy first asks. */
 export const cliIo: Io = async (request) => {
   if (answer === undefined) {
-    const { RegoIo } = await import("../server/rego-io.ts");
+    const { RegoIo } = await import("../server/index.ts");
     answer = new RegoIo().answer;
   }
   return answer(request);

@@ -4,7 +4,8 @@ import type { Command } from "./command.ts";
 import { outputErrors } from "./failure.ts";
 import { type Flag, type FlagValues, UsageError } from "./flags.ts";
 import { prettyJson } from "./output.ts";
-import { readTextFile, VERSION_FLAGS, versionOf } from "./program.ts";
+import { readTextFile } from "./documents.ts";
+import { VERSION_FLAGS, versionOf } from "./program.ts";
 import { syntaxTreeText } from "./syntax-tree.ts";
 import type { Terminal } from "./terminal.ts";
 

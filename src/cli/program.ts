@@ -1,10 +1,8 @@
-import { readFile } from "node:fs/promises";
-import { fileURLToPath } from "node:url";
 import type { Loaded } from "../policy/index.ts";
 import { CompileError, compile, type Diagnostic, languageOf, type Module, type Policy } from "../rego/engine/index.ts";
 import { nodeBuiltins } from "../rego/node.ts";
 import { parseModule } from "../rego/syntax/index.ts";
-import { JsonSyntaxError, parseJson, type Value } from "../rego/value/index.ts";
+import type { Value } from "../rego/value/index.ts";
 import { CommandError } from "./command-error.ts";
 import type { Flag, FlagValues } from "./flags.ts";
 import type { Restrictions } from "./restrictions.ts";
@@ -65,6 +63,7 @@ export interface PolicySettings extends Restrictions {
   readonly version: "v0" | "v1";
   readonly strict?: boolean;
   readonly annotations?: boolean;
+  readonly errorLimit?: number;
   /** Keep `print` calls. Default: they are kept. */
   readonly keepPrint?: boolean;
 }
@@ -103,7 +102,7 @@ export function compilePolicy(
 
 /** @throws {CompileError} */
 export function compileModules(modules: readonly Module[], data: Value, settings: PolicySettings): Policy {
-  const { version, capabilities, schemas, strict, keepPrint } = settings;
+  const { version, capabilities, schemas, strict, keepPrint, errorLimit } = settings;
   return compile({
     modules,
     version,
@@ -111,43 +110,8 @@ export function compileModules(modules: readonly Module[], data: Value, settings
     builtins: nodeBuiltins,
     keepPrint: keepPrint !== false,
     strict: strict === true,
+    ...(errorLimit !== undefined && { errorLimit }),
     ...(capabilities !== undefined && { capabilities }),
     ...(schemas !== undefined && { schemas }),
   });
-}
-
-/** Reads a JSON or YAML document from text. @throws {CommandError} */
-export async function readDocument(text: string, what: string): Promise<Value> {
-  try {
-    return parseJson(text);
-  } catch (error) {
-    if (!(error instanceof JsonSyntaxError)) throw error;
-  }
-  const { parseYaml } = await import("../policy/index.ts");
-  try {
-    return await parseYaml(what, text);
-  } catch (error) {
-    throw new CommandError(`unable to parse input: ${error instanceof Error ? error.message : String(error)}`, {
-      cause: error,
-    });
-  }
-}
-
-/** @throws {CommandError} with Go's words for a missing file. */
-export async function readTextFile(path: string): Promise<string> {
-  const name = path.startsWith("file://") ? fileURLToPath(path) : path;
-  try {
-    return await readFile(name, "utf8");
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    const why =
-      code === "ENOENT"
-        ? "no such file or directory"
-        : code === "EISDIR"
-          ? "is a directory"
-          : code === "EACCES"
-            ? "permission denied"
-            : (error as Error).message;
-    throw new CommandError(`${code === "EISDIR" ? "read" : "open"} ${name}: ${why}`, { cause: error });
-  }
 }

@@ -3,7 +3,7 @@ import { isJsonObject, parseJson, type Value } from "../rego/value/index.ts";
 import { CommandError } from "./command-error.ts";
 import type { Flag, FlagValues } from "./flags.ts";
 import { OPA_VERSION } from "./version.ts";
-import { readTextFile } from "./program.ts";
+import { readTextFile } from "./documents.ts";
 
 /** Flags that narrow what policies may say. */
 export const restrictionFlags: readonly Flag[] = [
@@ -32,7 +32,7 @@ async function loadCapabilities(name: string): Promise<Capabilities> {
       throw new CommandError(
         `no capabilities version found ${name}: this program knows v${OPA_VERSION}; give a file for others`,
       );
-    const { ownCapabilities } = await import("./capabilities.ts");
+    const { ownCapabilities } = await import("./own-capabilities.ts");
     return readCapabilities(ownCapabilities("v1"));
   }
   try {

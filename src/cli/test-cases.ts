@@ -114,7 +114,9 @@ function announceCases(rule: Rule, length: number): Rule {
     const first = rule.body.findIndex((expr) => variablesOf(expr).includes(name));
     position = Math.max(position, first + 1);
   }
-  const announcement = callExpr("internal.test_case", [{ kind: "array", items: keys, at: rule.head.at }], { at: rule.head.at });
+  const announcement = callExpr("internal.test_case", [{ kind: "array", items: keys, at: rule.head.at }], {
+    at: rule.head.at,
+  });
   const body = [...rule.body.slice(0, position), announcement, ...rule.body.slice(position)];
   return { ...rule, body: body.map((expr, index) => ({ ...expr, index })) };
 }

@@ -100,6 +100,7 @@ async function test(values: FlagValues, terminal: Terminal): Promise<number> {
   const settings: PolicySettings = {
     version: versionOf(values),
     annotations: true,
+    errorLimit: values.int("max-errors"),
     ...(await restrictionsOf(values)),
   };
   let policy: Policy;

@@ -1,3 +1,4 @@
 export { AddressError } from "./listen-address.ts";
 export { packageRoot } from "./package-root.ts";
+export { RegoIo } from "./rego-io.ts";
 export { type Addresses, type ApiTlsOptions, CardeaServer, ReadyTimeoutError, type ServerOptions } from "./server.ts";

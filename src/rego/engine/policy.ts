@@ -44,6 +44,8 @@ export interface CompileOptions {
   readonly annotations?: boolean;
   /** Restricts builtins, keywords and features. Default: all there are. */
   readonly capabilities?: Capabilities;
+  /** How many findings to report at most. Default 10; 0 is no limit. */
+  readonly errorLimit?: number;
   /** JSON schemas for the type checker: `schema` is that of `input`; others are named by annotations (`schema.name`). */
   readonly schemas?: ReadonlyMap<string, Value>;
 }
@@ -102,6 +104,7 @@ function compileUnbounded(options: CompileOptions): Policy {
     ...(options.capabilities !== undefined && {
       features: new Set(options.capabilities.features as readonly Feature[]),
     }),
+    ...(options.errorLimit !== undefined && { errorLimit: options.errorLimit }),
     ...(options.schemas !== undefined && { checkTypes: createTypeChecker({ schemas: options.schemas }) }),
   });
   if ("diagnostics" in compiled) throw new CompileError(compiled.diagnostics);
