@@ -18,3 +18,4 @@ export {
   type TokenRule,
 } from "./rule.ts";
 export type { TokenRequest } from "./token-location.ts";
+export { type IdentityConfig, IdentityConfigError, readIdentityConfig } from "./settings.ts";
