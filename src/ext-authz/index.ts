@@ -1,4 +1,5 @@
-export { type DecodeMessage, type GrpcBodyDecoder, grpcBodyDecoder, loadProtoDescriptor } from "./body/grpc.ts";
+export { type DecodeMessage, type GrpcBodyDecoder, grpcBodyDecoder } from "./body/grpc.ts";
+export { loadProtoDescriptor } from "./body/load-proto-descriptor.ts";
 export { Code, FAULTS, type FaultCode, type OnError } from "./faults.ts";
 export type { ApiVersion } from "./request.ts";
 export { RpcError } from "./response.ts";
