@@ -45,6 +45,10 @@ const HIDDEN_RESPONSE_HEADERS: ReadonlySet<string> = new Set(["transfer-encoding
 /** Not sent on to another site by a redirect. */
 const SITE_HEADERS: ReadonlySet<string> = new Set(["authorization", "www-authenticate", "cookie", "cookie2"]);
 
+/** RFC 9110 §5.1 and §5.5, as Go's httpguts checks them. */
+const HEADER_NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+const HEADER_VALUE = /^[\t\x20-\x7e\x80-\uffff]*$/;
+
 /** Why a request failed, with the text Go would give. */
 class SendError extends Error {
   override readonly name = "SendError";
@@ -60,6 +64,8 @@ class SendError extends Error {
 
 /** One place to send a request to. */
 interface Target {
+  /** As given, for messages. */
+  readonly text: string;
   readonly url: URL;
   /** As it goes on the wire. */
   readonly path: string;
@@ -156,6 +162,7 @@ export class HttpClient {
         }
         if (!isSameSite(target.url, next.url))
           headers = headers.filter(([name]) => !SITE_HEADERS.has(name.toLowerCase()) && name !== "Host");
+        headers = withReferer(headers, request.headers, target.url, next.url);
         target = next;
       }
     } finally {
@@ -216,6 +223,14 @@ export class HttpClient {
     const isTls = target.url.protocol === "https:";
     const fail = (error: unknown) => networkError(method, target, error, signal);
     return new Promise((resolve, reject) => {
+      const wrong = headers.find(([name, value]) => !HEADER_NAME.test(name) || !HEADER_VALUE.test(value));
+      if (wrong !== undefined) {
+        const fault = HEADER_NAME.test(wrong[0]) ? "value for" : "name";
+        throw new SendError(
+          "network",
+          `${goMethod(method)} ${quoted(target.text)}: net/http: invalid header field ${fault} ${quoted(wrong[0])}`,
+        );
+      }
       const sent = this.#headersOf(headers, method, body);
       let call: http.ClientRequest;
       try {
@@ -264,7 +279,7 @@ export class HttpClient {
   ): { headers: http.OutgoingHttpHeaders; asksForGzip: boolean } {
     const headers: http.OutgoingHttpHeaders = Object.create(null) as http.OutgoingHttpHeaders;
     headers["User-Agent"] = this.#options.userAgent;
-    for (const [name, value] of given) if (!COMPUTED_HEADERS.has(name.toLowerCase())) headers[name] = value;
+    for (const [name, value] of given) if (!COMPUTED_HEADERS.has(name.toLowerCase())) headers[name] = wireText(value);
     const host = given.find(([name]) => name === "Host")?.[1];
     if (host !== undefined) headers["Host"] = host;
     if (body !== "" || method === "POST" || method === "PUT" || method === "PATCH")
@@ -346,13 +361,16 @@ function readTarget(text: string): Target {
   } catch (error) {
     if (!/^[A-Za-z][A-Za-z0-9+.-]*:/.test(text))
       throw new SendError("network", `Get ${quoted(text)}: unsupported protocol scheme ""`, false, { cause: error });
-    throw new SendError("internal", `parse ${quoted(text)}: invalid URL`, false, { cause: error });
+    const port = /^[^:]+:\/\/(?:[^/?#@]*@)?(?:\[[^\]]*\]|[^/?#:[\]]*)(:[^/?#]*)/.exec(text)?.[1];
+    const reason =
+      port !== undefined && !/^:\d*$/.test(port) ? `invalid port ${quoted(port)} after host` : "invalid URL";
+    throw new SendError("internal", `parse ${quoted(text)}: ${reason}`, false, { cause: error });
   }
   if (url.protocol === "unix:") return socketTarget(url);
   if (url.protocol !== "http:" && url.protocol !== "https:") {
     throw new SendError("network", `Get ${quoted(text)}: unsupported protocol scheme "${url.protocol.slice(0, -1)}"`);
   }
-  return { url, path: wirePath(text), socketPath: undefined };
+  return { text, url, path: wirePath(text), socketPath: undefined };
 }
 
 /** `unix://localhost/path?socket=%2Frun%2Fx.sock`: the socket leaves the query, the rest is an ordinary request. */
@@ -362,7 +380,8 @@ function socketTarget(url: URL): Target {
   query.delete("socket");
   const search = query.toString();
   const path = `${url.pathname === "" ? "/" : url.pathname}${search === "" ? "" : `?${search}`}`;
-  return { url: new URL(`http://${url.host === "" ? "localhost" : url.host}${path}`), path, socketPath };
+  const text = `http://${url.host === "" ? "localhost" : url.host}${path}`;
+  return { text, url: new URL(text), path, socketPath };
 }
 
 /** Path and query as they stand in the text: Go resolves no dot segments. */
@@ -389,6 +408,19 @@ function isRedirect(statusCode: number): boolean {
   return statusCode === 301 || statusCode === 302 || statusCode === 303 || statusCode === 307 || statusCode === 308;
 }
 
+/** Where the client came from, unless the policy says so itself or would betray a secure place to an insecure one. */
+function withReferer(
+  headers: HttpRequest["headers"],
+  given: HttpRequest["headers"],
+  from: URL,
+  to: URL,
+): HttpRequest["headers"] {
+  if (given.some(([name]) => name === "Referer")) return headers;
+  const others = headers.filter(([name]) => name !== "Referer");
+  if (from.protocol === "https:" && to.protocol === "http:") return others;
+  return [...others, ["Referer", `${from.protocol}//${from.host}${from.pathname}${from.search}`]];
+}
+
 /** Go's shouldCopyHeaderOnRedirect: the same host or a domain below it. */
 function isSameSite(from: URL, to: URL): boolean {
   return to.hostname === from.hostname || to.hostname.endsWith(`.${from.hostname}`);
@@ -411,6 +443,11 @@ async function pause(ms: number, signal: AbortSignal): Promise<void> {
   await delay(ms, undefined, { signal }).catch(() => undefined);
 }
 
+/** Node writes header values as Latin-1; Go writes their UTF-8 bytes. */
+function wireText(value: string): string {
+  return Buffer.from(value, "utf8").toString("latin1");
+}
+
 function goMethod(method: string): string {
   return method.charAt(0).toUpperCase() + method.slice(1).toLowerCase();
 }
@@ -423,12 +460,12 @@ function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-function invalidRequest(method: string, { url }: Target, error: unknown): SendError {
+function invalidRequest(method: string, { text }: Target, error: unknown): SendError {
   const code = (error as NodeJS.ErrnoException).code;
   if (code === "ERR_INVALID_HTTP_TOKEN" && /method/i.test(messageOf(error))) {
     return new SendError("internal", `net/http: invalid method ${quoted(method)}`, false, { cause: error });
   }
-  return new SendError("network", `${goMethod(method)} ${quoted(url.href)}: net/http: ${messageOf(error)}`, false, {
+  return new SendError("network", `${goMethod(method)} ${quoted(text)}: net/http: ${messageOf(error)}`, false, {
     cause: error,
   });
 }
@@ -444,8 +481,13 @@ const TLS_REASONS: ReadonlyMap<string, string> = new Map([
 ]);
 
 /** A failed exchange in Go's words. */
-function networkError(method: string, { url, socketPath }: Target, error: unknown, signal: AbortSignal): SendError {
-  const shown = `${goMethod(method)} ${quoted(url.href)}`;
+function networkError(
+  method: string,
+  { text, url, socketPath }: Target,
+  error: unknown,
+  signal: AbortSignal,
+): SendError {
+  const shown = `${goMethod(method)} ${quoted(text)}`;
   if (signal.aborted) {
     const timedOut = (signal.reason as Error | undefined)?.name === "TimeoutError";
     const reason = timedOut

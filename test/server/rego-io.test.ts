@@ -134,6 +134,8 @@ describe("http.send", () => {
   test.for([
     { why: "a suffix +json", type: "application/problem+json; charset=utf-8", body: '{"a":1}', want: { a: 1 } },
     { why: "YAML by its type", type: "application/x-yaml", body: "a: [1]", want: { a: [1] } },
+    { why: "the first of several values", type: "application/json", body: '{"a":1} x', want: { a: 1 } },
+    { why: "YAML 1.1 scalars", type: "application/yaml", body: "[yes, 0x1f, 1_000]", want: [true, 31, 1000] },
     { why: "text, not at all", type: "text/plain", body: '{"a":1}', want: null },
     { why: "broken JSON to null", type: "application/json", body: "{", want: null },
     {
@@ -147,6 +149,12 @@ describe("http.send", () => {
   ])("decodes $why", async ({ type, body, extra, want }) => {
     const { url } = await serve((_seen, reply) => reply.setHeader("Content-Type", type).end(body));
     expect(await send()({ method: "GET", url, ...extra })).toMatchObject({ body: want, raw_body: body });
+  });
+
+  test("sends header values as UTF-8", async () => {
+    const { seen, url } = await serve((_seen, reply) => reply.end());
+    await send()({ method: "GET", url, headers: { "X-Name": "é😀" } });
+    expect(Buffer.from(seen[0]?.headers["x-name"] as string, "latin1").toString()).toBe("é😀");
   });
 
   test("unpacks gzip it asked for itself, and hides that", async () => {
@@ -195,7 +203,7 @@ describe("http.send", () => {
       headers: { Authorization: "secret", "X-Plain": "1" },
       enable_redirect: true,
     });
-    expect(other.seen[0]?.headers).toMatchObject({ "x-plain": "1" });
+    expect(other.seen[0]?.headers).toMatchObject({ "x-plain": "1", referer: `${url}/away` });
     expect(other.seen[0]?.headers).not.toHaveProperty("authorization");
     await expect(call({ method: "GET", url: `${url}/loop`, enable_redirect: true })).rejects.toThrow(
       "stopped after 10 redirects",
@@ -345,8 +353,16 @@ describe("http.send", () => {
         want: "open /nowhere: no such file or directory",
       },
       { request: { method: "GET", url: "ftp://h/" }, want: 'Get "ftp://h/": unsupported protocol scheme "ftp"' },
+      { request: { method: "GET", url: "http://h:x/" }, want: 'parse "http://h:x/": invalid port ":x" after host' },
+      {
+        request: { method: "GET", url: "http://h", headers: { "a b": "" } },
+        want: 'Get "http://h": net/http: invalid header field name "a b"',
+      },
       { request: { method: "G T", url: "http://h" }, want: 'net/http: invalid method "G T"' },
-      { request: { method: "GET", url: "http://h", headers: { a: "x\r\ny" } }, want: 'Get "http://h/": net/http: ' },
+      {
+        request: { method: "GET", url: "http://h", headers: { a: "x\r\ny" } },
+        want: 'Get "http://h": net/http: invalid header field value for "A"',
+      },
     ])("$want", async ({ request, want }) => {
       await expect(send()(request)).rejects.toThrow(want);
       expect(await send()({ ...request, raise_error: false })).toMatchObject({

@@ -1,6 +1,6 @@
-import { parse } from "yaml";
 import {
   BuiltinError,
+  EvalError,
   type HttpCaching,
   type HttpRequest,
   type HttpResult,
@@ -9,11 +9,11 @@ import {
 } from "../runtime/index.ts";
 import {
   canonicalText,
-  fromBigInt,
   getKey,
   isArray,
   isNumber,
   isObject,
+  JsonSyntaxError,
   type ObjectValue,
   parseJson,
   RegoObject,
@@ -29,6 +29,7 @@ import {
 } from "../value/index.ts";
 import { arg, type Builtin, defineBuiltin, operands, result, types } from "./define.ts";
 import { parseGoDuration } from "./duration.ts";
+import { unmarshalYaml } from "./yaml-reader.ts";
 
 /** `http.send`: the request is checked and the response shaped here, the sending is the host's (OPA v1/topdown/http.go). */
 
@@ -284,25 +285,27 @@ function readRequest(request: ObjectValue, env: Env, key: string): HttpRequest {
 }
 
 /** A body that cannot be decoded is null, and no error. */
-function decodeBody(request: ObjectValue, contentType: string, body: string): Value {
+function decodeBody(request: ObjectValue, contentType: string, body: string, spend: (steps: number) => void): Value {
   try {
-    if (flag(request, "force_json_decode") || isJsonType(contentType)) return parseJson(body);
+    if (flag(request, "force_json_decode") || isJsonType(contentType)) return firstJson(body);
     if (flag(request, "force_yaml_decode") || /application\/(x-)?yaml/.test(contentType))
-      return yamlValue(parse(body, { intAsBigInt: true, maxAliasCount: 100, merge: true }));
-  } catch {
+      return unmarshalYaml(body, spend);
+  } catch (error) {
+    if (error instanceof EvalError) throw error;
     return null;
   }
   return null;
 }
 
-function yamlValue(document: unknown): Value {
-  if (document === null || document === undefined) return null;
-  if (typeof document === "bigint") return fromBigInt(document);
-  if (Array.isArray(document)) return document.map(yamlValue);
-  if (typeof document !== "object") return document as Value;
-  const object: Record<string, Value> = {};
-  for (const [key, value] of Object.entries(document)) setOwn(object, key, yamlValue(value));
-  return object;
+/** The first value: what follows it is an error that OPA does not look at. */
+function firstJson(text: string): Value {
+  try {
+    return parseJson(text);
+  } catch (error) {
+    if (error instanceof JsonSyntaxError && error.message.endsWith("after top-level value"))
+      return parseJson(text.slice(0, error.offset));
+    throw error;
+  }
 }
 
 function isJsonType(contentType: string): boolean {
@@ -310,13 +313,17 @@ function isJsonType(contentType: string): boolean {
   return /^application\/([^/]*\+)?json$/.test(type);
 }
 
-function shape(request: ObjectValue, response: Extract<HttpResult, { status: string }>): Value {
+function shape(
+  request: ObjectValue,
+  response: Extract<HttpResult, { status: string }>,
+  spend: (steps: number) => void,
+): Value {
   const headers: Record<string, Value> = {};
   for (const [name, values] of Object.entries(response.headers)) setOwn(headers, name, values);
   return {
     status: response.status,
     status_code: response.statusCode,
-    body: decodeBody(request, response.headers["content-type"]?.[0] ?? "", response.body),
+    body: decodeBody(request, response.headers["content-type"]?.[0] ?? "", response.body, spend),
     raw_body: response.body,
     headers,
   };
@@ -359,7 +366,7 @@ export const httpBuiltins: readonly Builtin[] = [
         return failure("eval_http_send_internal_error", `${error.code}: http.send: ${error.message}`);
       }
       const answer = context.io(`http.send\0${key}`, { kind: "http.send", request: checked }) as unknown as HttpResult;
-      if ("status" in answer) return shape(request, answer);
+      if ("status" in answer) return shape(request, answer, (steps) => context.spend(steps));
       if (raises)
         throw new BuiltinError(
           answer.timedOut ? `${goMethod(checked.method)} ${checked.url}: request timed out` : answer.message,
