@@ -1,6 +1,6 @@
 import { type Diagnostic, type Module, parseModule, type Rule } from "../syntax/index.ts";
 import type { Signature } from "../types/index.ts";
-import { compareStrings } from "../value/index.ts";
+import { compareStrings, type Value } from "../value/index.ts";
 import { createTypeChecker } from "./check-types.ts";
 import {
   checkRuleNames,
@@ -11,7 +11,7 @@ import {
   unsafeBuiltinVisitor,
   voidCallVisitor,
 } from "./calls.ts";
-import { checkConflicts } from "./conflicts.ts";
+import { checkConflicts, checkDataConflicts } from "./conflicts.ts";
 import { ALL_FEATURES, type ArityOf, arityIn, type Environment, type Feature, Findings, NameMaker } from "./context.ts";
 import type { WorkModule, WorkRule } from "./work.ts";
 import {
@@ -51,6 +51,8 @@ export interface CompileModulesOptions {
   readonly features?: ReadonlySet<Feature>;
   /** Default: OPA's type checks without schemas. */
   readonly checkTypes?: TypeChecker;
+  /** Base documents that rules must not hide, as bundles are checked; by default rules may. */
+  readonly baseDocuments?: Value;
   /** How many findings to report at most; 10 by default, as OPA. */
   readonly errorLimit?: number;
 }
@@ -160,7 +162,12 @@ const STAGES: readonly Stage[] = [
     const mapper = withMapper(environment);
     return (branch) => mapRule(branch, mapper);
   }),
-  ({ environment, modules }) => checkConflicts(environment.tree, modules, environment, environment.findings),
+  ({ environment, modules, options }) => {
+    checkConflicts(environment.tree, modules, environment, environment.findings);
+    if (options.baseDocuments !== undefined) {
+      checkDataConflicts(environment.tree, options.baseDocuments, environment.findings);
+    }
+  },
   inspect("all", ({ environment, arityOf }) => functionVisitor(environment, arityOf)),
   checkHeads,
   orderBodies,

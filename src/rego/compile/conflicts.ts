@@ -1,7 +1,7 @@
 import type { Location } from "../../base/index.ts";
 import { placeOf } from "../../base/index.ts";
 import type { Term } from "../syntax/index.ts";
-import { compareStrings, compareValues, type Value } from "../value/index.ts";
+import { compareStrings, compareValues, isObject, lookup, type Value } from "../value/index.ts";
 import { type Findings, sourceName } from "./context.ts";
 import type { WorkModule, WorkRule } from "./work.ts";
 import type { Names } from "./program.ts";
@@ -31,6 +31,29 @@ export function checkConflicts(tree: TreeNode, modules: readonly WorkModule[], n
       }
     }
   }
+}
+
+/**
+ * Rules whose document the base documents have too, so that one would hide the other.
+ * @source OPA v1/ast/conflicts.go; v1/storage/storage.go, NonEmpty
+ */
+export function checkDataConflicts(tree: TreeNode, base: Value, findings: Findings): void {
+  const visit = (node: TreeNode, path: string, document: Value): void => {
+    for (const child of node.sorted()) {
+      if (typeof child.key !== "string" || findings.full) continue;
+      const below = lookup(document, child.key);
+      // What is no object leaves no room below it for documents of rules.
+      const taken = below !== undefined || (path !== "" && !isObject(document));
+      const here = path === "" ? child.key : `${path}/${child.key}`;
+      const [first] = child.rules;
+      if (first === undefined) {
+        if (taken) visit(child, here, below ?? document);
+      } else if (taken) {
+        findings.add("rego_compile_error", `conflicting rule for data path ${here} found`, first.rule.at);
+      }
+    }
+  };
+  visit(tree, "", base);
 }
 
 /** The path of a package as it is written: without `data`. */

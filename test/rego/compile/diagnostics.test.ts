@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import type { Value } from "../../../src/rego/value/index.ts";
 import { diagnosticsOf, programOf, queryDiagnosticsOf, shown } from "./compiling.ts";
 
 /** What OPA 1.20.2 reports for the same text (`opa check`), by the stage that finds it. */
@@ -186,6 +187,16 @@ describe("modules are refused for", () => {
         ? ["2:6 rego_type_error: unsafe built-in function calls in expression: http.send"]
         : ["2:6 rego_type_error: undefined function http.send"],
     );
+  });
+
+  test("hiding base documents, where these are given", () => {
+    const text = "package a.b\np := 1\nq := 2\nr[x] := 3 if some x in input";
+    const conflicts = (baseDocuments: Value): readonly string[] => diagnosticsOf(text, { baseDocuments }).map(shown);
+    expect(conflicts({ a: { b: { p: null, other: 1 } } })).toEqual([
+      "2:1 rego_compile_error: conflicting rule for data path a/b/p found",
+    ]);
+    expect(conflicts({ a: { b: {} }, p: 1 })).toEqual([]);
+    expect(conflicts({ a: 1 })).toHaveLength(3);
   });
 
   test("print of what is not bound before it", () => {
