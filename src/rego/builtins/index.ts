@@ -10,5 +10,7 @@ export {
   signatureOf,
   types,
 } from "./define.ts";
+export { compileGlob, type GlobMatcher } from "./glob-matcher.ts";
 export { TEST_CASE_NOTE } from "./internal.ts";
+export { compileRegex, type Regex } from "./regex-engine.ts";
 export { portableBuiltins } from "./registry.ts";
