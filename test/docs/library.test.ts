@@ -1,0 +1,57 @@
+import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { pathToFileURL } from "node:url";
+import { build } from "esbuild";
+import { describe, expect, test, vi } from "vitest";
+
+/** The examples of docs/library.md: each block runs, and prints what its `// →` comments say. */
+const page = readFileSync("docs/library.md", "utf8");
+const examples = [...page.matchAll(/^## (.*)$|^```ts\n([\s\S]*?)^```$/gm)].reduce<{ title: string; code: string }[]>(
+  (list, [, title, code], i, all) => {
+    if (title !== undefined) return list;
+    const heading = all.slice(0, i).findLast((match) => match[1] !== undefined)?.[1] ?? "";
+    return [...list, { title: `${heading} (${list.length + 1})`, code: code as string }];
+  },
+  [],
+);
+
+describe("docs/library.md", () => {
+  test("has examples", () => expect(examples.length).toBeGreaterThan(6));
+
+  test.for(examples)("$title", async ({ code }) => {
+    const folder = mkdtempSync(path.resolve("node_modules/.cache/docs-"));
+    const source = path.join(folder, "example.ts");
+    const out = path.join(folder, "example.mjs");
+    writeFileSync(source, code);
+    await build({
+      entryPoints: [source],
+      outfile: out,
+      bundle: true,
+      format: "esm",
+      platform: "node",
+      packages: "external",
+      alias: { "cardea/rego": path.resolve("src/rego/index.ts") },
+      logLevel: "error",
+    });
+    const printed: string[] = [];
+    const log = vi.spyOn(console, "log").mockImplementation((value: unknown) => void printed.push(String(value)));
+    try {
+      await import(pathToFileURL(out).href);
+    } finally {
+      log.mockRestore();
+    }
+    expect(printed).toEqual([...code.matchAll(/\/\/ → ([^\n]*?)(?= \/\/ → |$)/gm)].map((match) => match[1]));
+  });
+});
+
+test("the engine bundles for browsers: nothing of Node on the evaluating path", async () => {
+  const { outputFiles } = await build({
+    entryPoints: ["src/rego/index.ts"],
+    bundle: true,
+    format: "esm",
+    platform: "browser",
+    write: false,
+    logLevel: "silent",
+  });
+  expect(outputFiles[0]?.text).not.toMatch(/from "node:/);
+});
