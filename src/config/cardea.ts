@@ -1,3 +1,4 @@
+import { type MeshConfig, readMesh } from "./mesh.ts";
 import type { PlainObject, Section } from "./section.ts";
 
 /** The block of our own, `cardea`. */
@@ -18,13 +19,6 @@ export interface CardeaConfig {
   readonly explain: PlainObject;
 }
 
-export interface MeshConfig {
-  readonly rootNamespace: string;
-  readonly trustDomain: string;
-  readonly trustDomainAliases: readonly string[];
-  readonly numTrustedProxies: number;
-}
-
 export interface LimitsConfig {
   readonly evaluationMs: number;
   readonly evaluationSteps: number;
@@ -35,12 +29,21 @@ export interface LimitsConfig {
 
 export interface GrpcConfig {
   readonly tls: GrpcTlsConfig | undefined;
+  readonly limits: GrpcLimitsConfig;
+}
+
+export interface GrpcLimitsConfig {
+  /** Calls under way at once on one connection. */
   readonly maxConcurrentStreams: number;
   readonly maxConnections: number;
+  readonly sessionMemoryMiB: number;
+  readonly maxHeaderListBytes: number;
   /** 0 for no limit. */
-  readonly maxConnectionAgeSeconds: number;
-  /** Time between refusing new calls and ending the last. */
-  readonly drainSeconds: number;
+  readonly maxConnectionAgeMs: number;
+  readonly connectionAgeGraceMs: number;
+  readonly keepaliveTimeMs: number;
+  readonly keepaliveTimeoutMs: number;
+  readonly requestTimeoutMs: number;
 }
 
 export interface GrpcTlsConfig {
@@ -53,7 +56,6 @@ export interface GrpcTlsConfig {
 
 /** @throws {ConfigError} */
 export function readCardea(section: Section): CardeaConfig {
-  const mesh = section.section("mesh");
   const limits = section.section("limits");
   const identity = section.section("identity");
   const config: CardeaConfig = {
@@ -61,12 +63,7 @@ export function readCardea(section: Section): CardeaConfig {
     guardsPaths: section.choice("path_guard", ["off", "deny"], "off") === "deny",
     timeSource: section.choice("time_source", ["system", "request"], "system"),
     trustJwtAuthnMetadata: identity.boolean("trust_jwt_authn_metadata", false),
-    mesh: {
-      rootNamespace: mesh.string("root_namespace", "istio-system"),
-      trustDomain: mesh.string("trust_domain", "cluster.local"),
-      trustDomainAliases: mesh.strings("trust_domain_aliases") ?? [],
-      numTrustedProxies: mesh.count("num_trusted_proxies", 0, 0),
-    },
+    mesh: readMesh(section.section("mesh")),
     limits: {
       evaluationMs: limits.count("evaluation_ms", 1, 250),
       evaluationSteps: limits.count("evaluation_steps", 1, 50_000_000),
@@ -80,19 +77,27 @@ export function readCardea(section: Section): CardeaConfig {
     console: blockOf(section, "console"),
     explain: blockOf(section, "explain"),
   };
-  mesh.finish();
   limits.finish();
   section.finish();
   return config;
 }
 
 function readGrpc(section: Section): GrpcConfig {
+  const milliseconds = (key: string, least: number, presetSeconds: number): number =>
+    section.count(key, least, presetSeconds) * 1000;
   const grpc: GrpcConfig = {
     tls: section.has("tls") ? readTls(section.section("tls")) : undefined,
-    maxConcurrentStreams: section.count("max_concurrent_streams", 1, 1000),
-    maxConnections: section.count("max_connections", 1, 4096),
-    maxConnectionAgeSeconds: section.count("max_connection_age_s", 0, 0),
-    drainSeconds: section.count("drain_s", 0, 10),
+    limits: {
+      maxConcurrentStreams: section.count("max_concurrent_streams", 1, 1000),
+      maxConnections: section.count("max_connections", 1, 4096),
+      sessionMemoryMiB: section.count("session_memory_mib", 1, 64),
+      maxHeaderListBytes: section.count("max_header_list_bytes", 1024, 65_536),
+      maxConnectionAgeMs: milliseconds("max_connection_age_s", 0, 0),
+      connectionAgeGraceMs: milliseconds("max_connection_age_grace_s", 1, 10),
+      keepaliveTimeMs: milliseconds("keepalive_time_s", 1, 30),
+      keepaliveTimeoutMs: milliseconds("keepalive_timeout_s", 1, 10),
+      requestTimeoutMs: milliseconds("request_timeout_s", 1, 10),
+    },
   };
   section.finish();
   return grpc;

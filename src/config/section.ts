@@ -97,7 +97,7 @@ export class Section {
     if (!Array.isArray(value)) throw this.wrong(key, "an array of strings", value);
     return value.map((item: Plain, i) => {
       if (typeof item === "string") return item;
-      throw new ConfigError(`${this.path}.${key}[${i}]: expected a string, got ${kindOf(item)}`);
+      throw new ConfigError(`${this.#at(key)}[${i}]: expected a string, got ${kindOf(item)}`);
     });
   }
 
@@ -107,7 +107,7 @@ export class Section {
     if (!Array.isArray(value)) throw this.wrong(key, "an array of numbers", value);
     return value.map((item: Plain, i) => {
       if (typeof item === "number" || typeof item === "bigint") return Number(item);
-      throw new ConfigError(`${this.path}.${key}[${i}]: expected a number, got ${kindOf(item)}`);
+      throw new ConfigError(`${this.#at(key)}[${i}]: expected a number, got ${kindOf(item)}`);
     });
   }
 
@@ -119,7 +119,7 @@ export class Section {
     return Object.fromEntries(
       Object.entries(value).map(([name, text]) => {
         if (typeof text === "string") return [name, text];
-        throw new ConfigError(`${this.path}.${key}.${name}: expected a string, got ${kindOf(text)}`);
+        throw new ConfigError(`${this.#at(key)}.${name}: expected a string, got ${kindOf(text)}`);
       }),
     );
   }
