@@ -27,6 +27,8 @@ export const startCommand: Command = {
     const settings: ServeSettings = {
       ...DEFAULTS,
       paths: [policies],
+      // The mesh's policies among them ask for a destination, which the requests below have none of.
+      ignore: ["istio"],
       addrs: [values.string("addr") ?? ""],
       diagnosticAddrs: [values.string("diagnostic-addr") ?? ""],
       set: [
@@ -64,7 +66,7 @@ const DEFAULTS: Omit<ServeSettings, "paths" | "addrs" | "diagnosticAddrs" | "set
 };
 
 async function greet(terminal: Terminal, policies: string, addresses: Addresses): Promise<void> {
-  const { modules } = await loadPaths([policies]);
+  const { modules } = await loadPaths([policies], { ignore: ["istio"] });
   const names = modules.map(({ file }) => relative(process.cwd(), file)).filter((file) => !file.endsWith("_test.rego"));
   const { grpc } = addresses;
   if (grpc === undefined) {
