@@ -8,7 +8,8 @@ import { operatorWord } from "./walk.ts";
  */
 export function suggestFor(name: string, expr: Expr | undefined, known: Iterable<string>): string | undefined {
   let best: string | undefined;
-  let distance = Math.min(3, Math.ceil(name.length / 3) + 1);
+  // Short names are near to everything: one slip in a word of three, two in a longer one.
+  let distance = name.length < 3 ? 1 : name.length < 6 ? 2 : 3;
   for (const candidate of known) {
     const found = editDistance(name, candidate, distance);
     if (found < distance && found > 0) {
