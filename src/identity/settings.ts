@@ -1,3 +1,4 @@
+import { isIP } from "node:net";
 import { ALGORITHMS } from "../jwt/index.ts";
 import { DEFAULT_SETTINGS, type IdentitySettings, type KeySettings, type TokenRule } from "./rule.ts";
 
@@ -87,8 +88,20 @@ function readKeySettings(reader: BlockReader): KeySettings {
     maxBytes: reader.number("max_bytes", usual.maxBytes),
     maxKeys: reader.number("max_keys", usual.maxKeys),
     allowsHttp: reader.boolean("allow_http", usual.allowsHttp),
-    blockedRanges: reader.texts("blocked_ranges", usual.blockedRanges),
+    blockedRanges: readRanges(reader, usual.blockedRanges),
   };
+}
+
+function readRanges(reader: BlockReader, usual: readonly string[]): readonly string[] {
+  const ranges = reader.texts("blocked_ranges", usual);
+  for (const range of ranges) {
+    const [address = "", prefix = "", ...rest] = range.split("/");
+    const bits = isIP(address) === 6 ? 128 : 32;
+    if (isIP(address) === 0 || !/^\d{1,3}$/.test(prefix) || Number(prefix) > bits || rest.length > 0) {
+      throw reader.wrong("blocked_ranges", `${JSON.stringify(range)} is no CIDR range`);
+    }
+  }
+  return ranges;
 }
 
 function readIntrospection(reader: BlockReader): TokenRule {

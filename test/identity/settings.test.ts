@@ -47,6 +47,10 @@ describe("readIdentityConfig", () => {
     [{ require_exp: "yes" }, "cardea.identity.require_exp: must be true or false"],
     [{ keys: [] }, "cardea.identity.keys: must be an object"],
     [{ keys: { blocked_ranges: [1] } }, "cardea.identity.keys.blocked_ranges: must be a list of strings"],
+    [
+      { keys: { blocked_ranges: ["10.0.0.0/33"] } },
+      'cardea.identity.keys.blocked_ranges: "10.0.0.0/33" is no CIDR range',
+    ],
     [{ introspection: {} }, "cardea.identity.introspection: must be a list of objects"],
     [{ introspection: [{ endpoint: "x" }] }, "cardea.identity.introspection[0].client_id: is required"],
   ] as const)("refuses %j", ([block, message]) => {
