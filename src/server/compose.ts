@@ -232,16 +232,14 @@ async function composeGrpc(
   );
   return new GrpcListener(service, {
     addr: plugin.addr,
-    maxReceiveBytes: plugin.maxReceiveBytes,
-    maxSendBytes: plugin.maxSendBytes,
-    maxConcurrentStreams: cardea.grpc.maxConcurrentStreams,
-    maxConnectionAgeMs: cardea.grpc.maxConnectionAgeSeconds * 1000,
+    limits: { ...cardea.grpc.limits, maxReceiveBytes: plugin.maxReceiveBytes, maxSendBytes: plugin.maxSendBytes },
     maxConcurrentChecks: cardea.limits.concurrentChecks,
     enableReflection: plugin.enableReflection,
     tls: await grpcTls(cardea.grpc.tls, logger),
     allowedPrincipals: cardea.grpc.tls?.allowedPrincipals ?? [],
     logger,
     onInFlight: (change) => metrics.inFlight.inc(change),
+    onRefused: (reason) => metrics.connectionsRefused.inc({ reason }),
   });
 }
 

@@ -1,4 +1,5 @@
 import { experimental, ServerCredentials, type ServerUnaryCall } from "@grpc/grpc-js";
+import { spiffeId } from "./peer-names.ts";
 import type { TlsFiles, TlsMaterial } from "./tls-files.ts";
 
 type IdentityListener = (update: { certificate: Buffer; privateKey: Buffer } | null) => void;
@@ -17,7 +18,8 @@ function certificateProvider(files: TlsFiles): experimental.CertificateProvider 
   const ends = new Map<unknown, () => void>();
   const follow = (key: unknown, listener: (material: TlsMaterial) => void): void => {
     ends.set(key, files.onChange(listener));
-    listener(files.current);
+    // The library hears what is said once it has finished subscribing, not before.
+    queueMicrotask(() => listener(files.current));
   };
   const leave = (key: unknown): void => {
     ends.get(key)?.();
@@ -33,8 +35,7 @@ function certificateProvider(files: TlsFiles): experimental.CertificateProvider 
   };
 }
 
-/** SPIFFE IDs and other URIs in the certificate of a caller. */
-export function callerUris(call: ServerUnaryCall<Buffer, Buffer>): readonly string[] {
-  const names = call.getAuthContext().sslPeerCertificate?.subjectaltname ?? "";
-  return names.split(/,\s*/).flatMap((name) => (name.startsWith("URI:") ? [name.slice("URI:".length)] : []));
+/** The SPIFFE ID in the certificate of a caller. */
+export function callerId(call: ServerUnaryCall<Buffer, Buffer>): string | undefined {
+  return spiffeId(call.getAuthContext().sslPeerCertificate?.subjectaltname ?? "");
 }

@@ -2,19 +2,16 @@ import { rmSync } from "node:fs";
 import { type handleUnaryCall, Server, type ServerUnaryCall, type ServiceDefinition } from "@grpc/grpc-js";
 import { type ApiVersion, type AuthorizationService, Code, FAULTS, RpcError } from "../ext-authz/index.ts";
 import type { Logger } from "../telemetry/index.ts";
-import { callerUris, grpcCredentials } from "./grpc-credentials.ts";
+import { callerId, grpcCredentials } from "./grpc-credentials.ts";
 import { GrpcHealth, HEALTH_SERVICE } from "./grpc-health.ts";
+import { type GrpcLimits, limitConnections, limitSessions, serverOptions, sessionsOf } from "./grpc-limits.ts";
 import { formatAddress, type ListenAddress, parseGrpcAddress } from "./listen-address.ts";
 import type { TlsFiles } from "./tls-files.ts";
 
 export interface GrpcListenerOptions {
   /** As the plugin's `addr` is written. */
   readonly addr: string;
-  readonly maxReceiveBytes: number;
-  readonly maxSendBytes: number;
-  readonly maxConcurrentStreams: number;
-  /** 0 for no limit. */
-  readonly maxConnectionAgeMs: number;
+  readonly limits: GrpcLimits;
   /** Checks decided at once; more are refused with UNAVAILABLE. */
   readonly maxConcurrentChecks: number;
   readonly enableReflection: boolean;
@@ -25,6 +22,8 @@ export interface GrpcListenerOptions {
   readonly logger: Logger;
   /** Called with +1 and -1 as checks come and go. */
   readonly onInFlight: (change: 1 | -1) => void;
+  /** Told of every connection that is turned away. */
+  readonly onRefused: (reason: string) => void;
 }
 
 const SERVICES: readonly (readonly [string, ApiVersion])[] = [
@@ -47,16 +46,8 @@ export class GrpcListener {
   constructor(service: AuthorizationService, options: GrpcListenerOptions) {
     this.#service = service;
     this.#options = options;
-    this.#server = new Server({
-      "grpc.max_receive_message_length": options.maxReceiveBytes,
-      "grpc.max_send_message_length": options.maxSendBytes,
-      "grpc.max_concurrent_streams": options.maxConcurrentStreams,
-      "grpc-node.max_session_memory": 64,
-      ...(options.maxConnectionAgeMs > 0 && {
-        "grpc.max_connection_age_ms": options.maxConnectionAgeMs,
-        "grpc.max_connection_age_grace_ms": 10_000,
-      }),
-    });
+    this.#server = new Server(serverOptions(options.limits));
+    limitSessions(this.#server, options.limits);
     for (const [name, api] of SERVICES) this.#server.addService(checkDefinition(name), { Check: this.#handler(api) });
     this.#server.addService(HEALTH_SERVICE, this.health.implementation);
   }
@@ -71,6 +62,7 @@ export class GrpcListener {
     const address = parseGrpcAddress(this.#options.addr);
     if (this.#options.enableReflection) await this.#addReflection();
     this.#boundPort = await this.#bind(address);
+    limitConnections(this.#server, this.#options.limits, this.#options.onRefused);
     return formatAddress(address, this.#boundPort);
   }
 
@@ -86,6 +78,7 @@ export class GrpcListener {
         this.#options.logger.warning("Calls still running at the end of the grace period were ended.", {
           count: this.#inFlight,
         });
+        for (const session of sessionsOf(this.#server)) session.destroy();
         this.#server.forceShutdown();
         resolve();
       }, graceMs);
@@ -125,7 +118,9 @@ export class GrpcListener {
 
   #mayCall(call: ServerUnaryCall<Buffer, Buffer>): boolean {
     const { allowedPrincipals } = this.#options;
-    return allowedPrincipals.length === 0 || callerUris(call).some((uri) => allowedPrincipals.includes(uri));
+    if (allowedPrincipals.length === 0) return true;
+    const id = callerId(call);
+    return id !== undefined && allowedPrincipals.includes(id);
   }
 
   /** grpc-js does not await handlers: whatever is thrown in here must reach the callback. */
