@@ -8,6 +8,7 @@ export const METRICS = {
   cardea_decisions_total: "Checks that reached a decision, by verdict.",
   cardea_faults_total: "Checks that reached no decision, by reason.",
   cardea_checks_in_flight: "Checks being decided now.",
+  cardea_connections_refused_total: "Connections to the check port that were turned away, by reason.",
   cardea_decision_duration_seconds: "Time from the arrival of a check to its decision.",
   cardea_policy_generation: "Number of the live policy snapshot.",
   cardea_policy_loaded_timestamp_seconds: "When the live policy snapshot was published.",
@@ -30,6 +31,7 @@ export class Metrics {
   readonly httpDuration = this.#histogram("http_request_duration_seconds", HTTP_BUCKETS, ["code", "handler", "method"]);
   readonly decisions = this.#counter("cardea_decisions_total", ["verdict"]);
   readonly faults = this.#counter("cardea_faults_total", ["reason"]);
+  readonly connectionsRefused = this.#counter("cardea_connections_refused_total", ["reason"]);
   readonly inFlight = this.#gauge("cardea_checks_in_flight");
   readonly decisionDuration = this.#histogram("cardea_decision_duration_seconds", DECISION_BUCKETS, []);
   readonly policyGeneration = this.#gauge("cardea_policy_generation");
