@@ -59,7 +59,7 @@ async function run(policy: string, config: PlainObject = {}, options: Partial<Se
   });
   const addresses = await server.start();
   closing.push(() => server.stop());
-  const client = clientOf(addresses.grpc ?? "");
+  const client = clientOf(addresses.grpc ?? "127.0.0.1:1");
   return {
     server,
     addresses,
