@@ -232,6 +232,17 @@ export class BodyEmitter {
     return node?.group?.kind === "function" ? node.group : undefined;
   }
 
+  /** What a call calls: a function, or a complete rule written as one without arguments (`f() := 1`). */
+  #calledGroup(operator: RefTerm): Group | undefined {
+    const group = this.#functionGroup(operator.terms);
+    if (group !== undefined) return group;
+    const path = operator.terms.slice(1).map(constantOf);
+    const head = operator.terms[0] as Term;
+    if (head.kind !== "var" || head.name !== "data" || path.includes(undefined)) return undefined;
+    const called = this.#scope.root.at(path as readonly Value[])?.group;
+    return called?.kind === "complete" ? called : undefined;
+  }
+
   #form(expr: Expr, next: () => void): void {
     const { form } = expr;
     switch (form.kind) {
@@ -739,7 +750,7 @@ export class BodyEmitter {
   #call(operator: RefTerm, args: readonly Term[], at: Location, next: () => void): void {
     const name = functionName(operator.terms);
     if (name === "eq" || name === "assign") return this.unify(args[0] as Term, args[1] as Term, next);
-    const group = this.#functionGroup(operator.terms);
+    const group = this.#calledGroup(operator);
     const builtin = group === undefined ? this.#builtin(name) : undefined;
     const arity = group?.arity ?? (builtin?.variadic === true ? args.length : (builtin?.accepts.length as number));
     if (args.length > arity) {
@@ -774,7 +785,7 @@ export class BodyEmitter {
   /** Runs `next` for each result of a call (one, unless the function is a relation). */
   #callValue(operator: RefTerm, args: readonly Term[], at: Location, next: Continue): void {
     const name = functionName(operator.terms);
-    const group = this.#functionGroup(operator.terms);
+    const group = this.#calledGroup(operator);
     const frame = this.#frame;
     this.#terms(args, (values) => {
       const mocked = this.#scope.mayBeMocked(name);
