@@ -3,7 +3,8 @@ import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
-import { Limiter, type RateLimit, RedisStore, type RedisStoreOptions } from "../../src/ratelimit/index.ts";
+import { Limiter, type RateLimit } from "../../src/ratelimit/index.ts";
+import { RedisStore, type RedisStoreOptions } from "../../src/ratelimit/redis-store.ts";
 
 /** redis-server (or valkey-server) from the path. Without it these tests are skipped, except in CI, where they fail. */
 const program = ["redis-server", "valkey-server"]
