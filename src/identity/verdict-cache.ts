@@ -15,7 +15,7 @@ interface Entry extends Verdict {
 }
 
 /**
- * Verdicts on tokens, by the source of their keys and the digest of the whole token: what one issuer's keys have
+ * Verdicts on tokens, by the source of their keys and the whole token: what one issuer's keys have
  * verified says nothing to another. Bounded in number; each entry ends, by the monotonic clock, when its token does.
  */
 export class VerdictCache {
@@ -52,6 +52,12 @@ export class VerdictCache {
   }
 }
 
+/** Tokens up to this length are their own keys: comparing them costs less than digesting them. */
+const MAX_PLAIN_LENGTH = 2048;
+
+/** One key for one source and token only: kind and lengths come first, so that no token can pose as a digest. */
 function keyOf(sourceName: string, token: string): string {
-  return createHash("sha256").update(`${sourceName.length}:${sourceName}`).update(token).digest("base64");
+  const source = `${sourceName.length}:${sourceName}`;
+  if (token.length <= MAX_PLAIN_LENGTH) return `plain ${source}${token}`;
+  return `digest ${source}${createHash("sha256").update(token).digest("base64")}`;
 }

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { afterEach, describe, expect, test } from "vitest";
 import {
   type Authentication,
@@ -184,6 +185,21 @@ describe("cached verdicts", () => {
     const second = authenticator.authenticate([inline], request);
     expect(second).not.toBeInstanceOf(Promise);
     expect(second).toEqual(await first);
+  });
+
+  test("a digest of a long token is not the token", async () => {
+    const { authenticator } = setUp();
+    const long = mint(one, { iss: RULE.issuer, x: "x".repeat(4000) });
+    expect(summary(await authenticator.authenticate([inline], bearer(long)))).toBe("authenticated");
+    expect(authenticator.authenticate([inline], bearer(long))).not.toBeInstanceOf(Promise);
+    const header = { fromHeaders: [{ name: "x-token", prefix: "" }] };
+    const digest = createHash("sha256").update(long).digest("base64");
+    for (const text of [digest, `#${digest}`]) {
+      const request = { method: "GET", path: "/", headers: { "x-token": text } };
+      expect(summary(await authenticator.authenticate([{ ...inline, ...header }], request))).toBe(
+        "401 malformed_token",
+      );
+    }
   });
 
   test("end with their token, also when the clock is set back", async () => {
