@@ -54,9 +54,9 @@ async function parsePlain(file: string, text: string): Promise<Plain> {
   } catch {
     // Not JSON, so YAML: its reader also words the error where it is neither.
   }
-  const yaml = await import("yaml");
+  const { readYaml } = await import("./yaml-reader.ts");
   try {
-    return yaml.parse(text, { version: "1.1", maxAliasCount: 100 }) as Plain;
+    return readYaml(text);
   } catch (cause) {
     throw new ConfigError(`${file}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
   }

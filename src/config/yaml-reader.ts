@@ -1,0 +1,7 @@
+import { parse } from "yaml";
+import type { Plain } from "./section.ts";
+
+/** YAML 1.1, as OPA reads its configuration. Loaded only for configurations that are not JSON. */
+export function readYaml(text: string): Plain {
+  return parse(text, { version: "1.1", maxAliasCount: 100 }) as Plain;
+}
