@@ -43,7 +43,21 @@ export function contains(a: Type | undefined, b: Type | undefined): boolean {
 
 function anyContains(any: AnyType, type: Type | undefined): boolean {
   if (type?.kind === "function") return false;
-  return any.of.length === 0 || any.of.some((alternative) => compareTypes(alternative, type) === 0);
+  return any.of.length === 0 || (type !== undefined && search(any.of, type).found);
+}
+
+/** Where a type is, or belongs, among alternatives in order. */
+function search(of: readonly Type[], type: Type): { readonly index: number; readonly found: boolean } {
+  let low = 0;
+  let high = of.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    const order = compareTypes(of[middle], type);
+    if (order === 0) return { index: middle, found: true };
+    if (order < 0) low = middle + 1;
+    else high = middle;
+  }
+  return { index: low, found: false };
 }
 
 /** The smallest type that holds both. Undefined when both are unknown, or one alone is a function. */
@@ -58,8 +72,12 @@ export function union(a: Type | undefined, b: Type | undefined): Type | undefine
 }
 
 function addToAny(any: AnyType, type: Type): AnyType {
-  if (type.kind !== "any") return anyContains(any, type) ? any : anyOf([...any.of, type]);
-  if (any.of.length === 0 || type.of.length === 0) return ANY;
+  if (any.of.length === 0) return ANY;
+  if (type.kind !== "any") {
+    const { index, found } = search(any.of, type);
+    return found ? any : { kind: "any", of: any.of.toSpliced(index, 0, type) };
+  }
+  if (type.of.length === 0) return ANY;
   return anyOf([...any.of, ...type.of.filter((alternative) => !anyContains(any, alternative))]);
 }
 
