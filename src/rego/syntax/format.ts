@@ -493,9 +493,10 @@ class Formatter {
     if (value === undefined) return;
     const isTrue = value.kind === "boolean" && value.value;
     if (key === undefined && isTrue && !constant && !isDefault) return;
-    // A generated value stands where its head stands, and is implied: `f(1)`.
-    const mustShow = this.#v1 && constant && key === undefined && args === undefined;
-    if (head.at === value.at && !isElse && isTrue && !mustShow) return;
+    // A generated value stands where its head stands, and is implied: `f(1)`, v0's `a.b.c`. (opa fmt takes it to be implied
+    // for other heads, too, and so changes their meaning.)
+    const implied = !constant || args !== undefined || (!this.#v1 && reference.terms.length > 2);
+    if (head.at === value.at && !isElse && isTrue && implied) return;
     this.#write(head.assign || this.#v1 ? " := " : " = ");
     this.#term(value);
   }
@@ -713,9 +714,10 @@ class Formatter {
       this.#term(result);
       this.#write(" = ");
     }
-    this.#term(left);
+    const operand = (term: Term): void => this.#itemTerm(term, name !== "eq" && name !== "assign" && isGroupedIn(term));
+    operand(left);
     this.#write(` ${infix} `);
-    this.#term(right);
+    operand(right);
   }
 
   #plainCall(operator: RefTerm, args: readonly Term[]): void {
@@ -727,7 +729,10 @@ class Formatter {
   #call(call: CallTerm, parens: boolean): void {
     const infix = infixOf(operatorName(call.operator));
     if (infix === "in") {
+      const grouped = parens && isGroupedIn(call);
+      if (grouped) this.#write("(");
       this.#membership(call.args, true);
+      if (grouped) this.#write(")");
       return;
     }
     const [left, right] = call.args;
@@ -949,7 +954,9 @@ class Formatter {
           this.#startLine();
         }
       }
-      this.#termAt(head, head.kind === "call" && (isUnion(head) || startsWithParen(head)));
+      // A negative variable is written as a difference, which must not stand bare before the bar (opa fmt leaves it so).
+      const parens = head.kind === "call" && (isUnion(head) || startsWithParen(head) || head.operator.at.row === 0);
+      this.#termAt(head, parens);
       this.#write(" |");
       this.#nestedBody(brackets, term.body, headAt, term.at);
     });
@@ -1207,6 +1214,14 @@ function isUnion(term: Term): boolean {
 
 function isUnionExpr(expr: Expr): boolean {
   return expr.form.kind === "call" && expr.form.args.length === 2 && operatorName(expr.form.operator) === "or";
+}
+
+/**
+ * Whether the author put `x in xs` in parentheses. It binds loosest of all, so that as an operand it needs them (opa fmt
+ * drops them, and so changes the meaning of `(x in xs) == y`).
+ */
+function isGroupedIn(term: Term): boolean {
+  return term.kind === "call" && operatorName(term.operator) === "internal.member_2" && startsWithParen(term);
 }
 
 /** The operand that an infix call is written with first: its result, if that is given. */
