@@ -86,7 +86,7 @@ export async function serve(
       env: terminal.env,
       version: OPA_VERSION,
     });
-    const stopped = stopSignal(settings.waitSeconds * 1000);
+    const stopped = stopSignal(settings.waitSeconds * 1000, () => server.prepareStop());
     const addresses = await server.start();
     onStart?.(addresses);
     await stopped;
@@ -149,10 +149,11 @@ function bundleOverrides(text: string, index: number): readonly string[] {
   ];
 }
 
-/** Resolves on SIGTERM or SIGINT, after the wait period; a second signal changes nothing. */
-function stopSignal(waitMs: number): Promise<void> {
+/** Resolves on SIGTERM or SIGINT, after the wait period; a second signal changes nothing. @param onSignal  Called at once. */
+function stopSignal(waitMs: number, onSignal: () => void): Promise<void> {
   return new Promise((resolve) => {
     const stop = (): void => {
+      onSignal();
       setTimeout(resolve, waitMs);
     };
     process.once("SIGTERM", stop);

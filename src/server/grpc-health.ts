@@ -41,6 +41,8 @@ export const HEALTH_SERVICE: ServiceDefinition = {
 export class GrpcHealth {
   readonly #names: ReadonlySet<string>;
   readonly #watchers = new Set<ServerWritableStream<Bytes, Bytes>>();
+  /** Open streams about services this process does not have: nothing is ever sent to them again. */
+  readonly #strangers = new Set<ServerWritableStream<Bytes, Bytes>>();
   #isServing = false;
   #isFinal = false;
 
@@ -59,8 +61,10 @@ export class GrpcHealth {
   shutDown(): void {
     this.setServing(false);
     this.#isFinal = true;
-    for (const stream of this.#watchers) stream.end();
-    this.#watchers.clear();
+    for (const streams of [this.#watchers, this.#strangers]) {
+      for (const stream of streams) stream.end();
+      streams.clear();
+    }
   }
 
   get implementation(): { Check: handleUnaryCall<Bytes, Bytes>; Watch: handleServerStreamingCall<Bytes, Bytes> } {
@@ -70,14 +74,16 @@ export class GrpcHealth {
         else callback({ code: NOT_FOUND, details: "unknown service" });
       },
       Watch: (call) => {
-        if (!this.#names.has(serviceOf(call.request))) {
-          call.write(statusMessage(SERVICE_UNKNOWN));
+        const isKnown = this.#names.has(serviceOf(call.request));
+        const streams = isKnown ? this.#watchers : this.#strangers;
+        call.write(statusMessage(isKnown ? this.#status : SERVICE_UNKNOWN));
+        if (this.#isFinal) {
+          call.end();
           return;
         }
-        call.write(statusMessage(this.#status));
-        this.#watchers.add(call);
-        call.on("cancelled", () => this.#watchers.delete(call));
-        call.on("close", () => this.#watchers.delete(call));
+        streams.add(call);
+        call.on("cancelled", () => streams.delete(call));
+        call.on("close", () => streams.delete(call));
       },
     };
   }

@@ -124,9 +124,17 @@ export class CardeaServer {
       diagnostic: await open(options.diagnosticAddrs, parts.diagnosticHandler),
     };
     bundles
-      .then(() => parts.grpc?.health.setServing(true))
+      .then(() => this.#serveOncePublished())
       .catch((cause: unknown) => options.logger.error("Bundles failed.", { err: cause }));
     return addresses;
+  }
+
+  /** Tells load balancers to look elsewhere while everything is still answered. Idempotent. */
+  prepareStop(): void {
+    const { grpc, states } = this.#parts;
+    if (grpc === undefined) return;
+    states.set(GRPC_PLUGIN, "NOT_READY");
+    grpc.health.shutDown();
   }
 
   /** Drains and stops. Idempotent. */
@@ -134,12 +142,12 @@ export class CardeaServer {
     if (this.#isStopping) return;
     this.#isStopping = true;
     const { logger, shutdownGraceMs } = this.#options;
-    const { grpc, states, recorder } = this.#parts;
+    const { grpc, recorder } = this.#parts;
     logger.info("Shutting down...");
     this.#watcher?.close();
     this.#tlsFiles?.close();
     for (const bundle of this.#parts.bundles) bundle.stop();
-    if (grpc !== undefined) states.set(GRPC_PLUGIN, "NOT_READY");
+    this.prepareStop();
     await Promise.all([grpc?.stop(shutdownGraceMs), ...this.#http.map((listener) => listener.stop(shutdownGraceMs))]);
     logger.info("Server shutdown.");
     await recorder.stop(shutdownGraceMs);
@@ -207,6 +215,13 @@ export class CardeaServer {
         });
       }
     } else logger.error("Reload failed. The last good policies serve on.", { ...serving, err: cause });
+  }
+
+  /** Not before there is a policy: until then every check is denied, and traffic is better sent elsewhere. */
+  #serveOncePublished(): void {
+    const { grpc, store } = this.#parts;
+    if (store.current.generation > 0) grpc?.health.setServing(true);
+    else store.onPublish(() => grpc?.health.setServing(true));
   }
 
   /** Resolves when every bundle is active: not ready means not serving. */

@@ -1,0 +1,122 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdirSync } from "node:fs";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { build } from "esbuild";
+import { CheckClient } from "./server.ts";
+
+const ROOT = join(import.meta.dirname, "../..");
+
+/** Bundles the command into a folder of its own inside the repository, from where its packages are found. */
+export async function buildProgram(): Promise<{ readonly main: string; remove(): Promise<void> }> {
+  const parent = join(ROOT, "node_modules/.cache");
+  mkdirSync(parent, { recursive: true });
+  const outdir = await mkdtemp(join(parent, "cardea-"));
+  await build({
+    entryPoints: { main: join(ROOT, "src/main.ts") },
+    outdir,
+    bundle: true,
+    splitting: true,
+    format: "esm",
+    platform: "node",
+    target: "node20",
+    packages: "external",
+    logLevel: "warning",
+  });
+  return { main: join(outdir, "main.js"), remove: () => rm(outdir, { recursive: true, force: true }) };
+}
+
+export function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const probe = createServer().once("error", reject);
+    probe.listen(0, "127.0.0.1", () => {
+      const address = probe.address();
+      probe.close(() =>
+        typeof address === "object" && address !== null ? resolve(address.port) : reject(new Error("no port")),
+      );
+    });
+  });
+}
+
+/** The command, serving in a process of its own. */
+export interface Program {
+  readonly process: ChildProcess;
+  readonly grpc: string;
+  readonly diagnostics: string;
+  readonly folder: string;
+  /** Lines of its log so far. */
+  readonly log: string[];
+  /** The exit code, or the name of the signal that ended it. */
+  readonly exited: Promise<number | string | null>;
+  remove(): Promise<void>;
+}
+
+export interface ProgramOptions {
+  readonly main: string;
+  readonly policy: string;
+  readonly set?: readonly string[];
+  readonly flags?: readonly string[];
+}
+
+/** Starts it and waits until it is ready. */
+export async function startProgram({ main, policy, set = [], flags = [] }: ProgramOptions): Promise<Program> {
+  const folder = await mkdtemp(join(tmpdir(), "cardea-program-"));
+  await writeFile(join(folder, "policy.rego"), policy);
+  const [grpc, diagnostics] = [`127.0.0.1:${await freePort()}`, `127.0.0.1:${await freePort()}`];
+  const settings = [`plugins.envoy_ext_authz_grpc.addr=${grpc}`, ...set].flatMap((text) => ["--set", text]);
+  const args = [
+    "run",
+    "--server",
+    "--addr",
+    "127.0.0.1:0",
+    "--diagnostic-addr",
+    diagnostics,
+    ...settings,
+    ...flags,
+    join(folder, "policy.rego"),
+  ];
+  const child = spawn(process.execPath, [main, ...args], { stdio: ["ignore", "ignore", "pipe"] });
+  const log: string[] = [];
+  child.stderr
+    ?.setEncoding("utf8")
+    .on("data", (text: string) => log.push(...text.split("\n").filter((line) => line !== "")));
+  const exited = new Promise<number | string | null>((resolve) =>
+    child.once("close", (code, signal) => resolve(code ?? signal)),
+  );
+  const program: Program = {
+    process: child,
+    grpc,
+    diagnostics,
+    folder,
+    log,
+    exited,
+    async remove() {
+      child.kill("SIGKILL");
+      await exited;
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+  await untilServing(program);
+  return program;
+}
+
+/** grpc.health.v1: `status` is field 1, 1 is SERVING. */
+export async function healthOf(client: CheckClient): Promise<number> {
+  const reply = await client.unary(Buffer.alloc(0), { method: "/grpc.health.v1.Health/Check", deadlineMs: 2000 });
+  return reply[1] ?? 0;
+}
+
+async function untilServing({ grpc, process: child, log }: Program): Promise<void> {
+  const client = new CheckClient(grpc);
+  try {
+    for (;;) {
+      if (child.exitCode !== null) throw new Error(`it ended with ${child.exitCode}:\n${log.join("\n")}`);
+      if ((await healthOf(client).catch(() => 0)) === 1) return;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  } finally {
+    client.close();
+  }
+}
