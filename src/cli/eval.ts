@@ -134,7 +134,7 @@ async function evaluateCommand(values: FlagValues, terminal: Terminal): Promise<
 function checkUsage(values: FlagValues): void {
   const { positional } = values;
   if (positional.length > 0 && values.bool("stdin"))
-    throw new UsageError("specify --stdin or query argument but not both");
+    throw new UsageError("specify query argument or --stdin but not both");
   if (positional.length === 0 && !values.bool("stdin")) throw new UsageError("specify query argument or --stdin");
   if (positional.length > 1) throw new UsageError("specify at most one query argument");
   if (values.bool("fail") && values.bool("fail-defined"))
@@ -218,6 +218,7 @@ function recorderFor(values: FlagValues): Recorder | undefined {
 }
 
 function prepare(policy: Policy, text: string, values: FlagValues, timers: Timers): Query {
+  if (text === "") throw new Error("cannot evaluate empty query");
   let started = performance.now();
   parseQuery(text);
   timers.add("rego_query_parse", started);
@@ -226,7 +227,6 @@ function prepare(policy: Policy, text: string, values: FlagValues, timers: Timer
   const query = policy.query(text, {
     imports: values.list("import"),
     ...(name !== undefined && name !== "" && { package: name }),
-    ...(values.bool("strict") && { strict: true }),
   });
   timers.add("rego_query_compile", started);
   return query;
