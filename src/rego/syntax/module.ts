@@ -3,10 +3,14 @@ import { type AnnotationTarget, attachAnnotations, fixedPath } from "./annotatio
 import type { Body, Diagnostic, Expr, Head, Import, Module, RefTerm, RegoVersion, Rule, Term, VarTerm } from "./ast.ts";
 import { BUILTIN_NAMES } from "./builtin-names.ts";
 import { booleanTerm, expr as makeExpr, operatorName, refTerm } from "./construct.ts";
+import { withHints } from "./hints.ts";
 import { failure, type LanguageOptions, type ParseResult, parseStatements, placeOfStatement } from "./parse.ts";
 import type { ParsedStatements, Statement } from "./parser.ts";
 import { termToText } from "./text.ts";
 import { isReserved } from "./tokens.ts";
+
+/** Longest text that is read a second time, in the other language, to explain an error. */
+const MAX_HINTED_LENGTH = 1024 * 1024;
 
 export interface SourceText {
   readonly file: string;
@@ -21,9 +25,18 @@ export interface ModuleOptions extends LanguageOptions {
 /** Reads a policy. Never throws: what is wrong with the text comes back as diagnostics, in OPA's words. */
 export function parseModule(source: Source | SourceText, options: ModuleOptions = {}): ParseResult<Module> {
   const text = source instanceof Source ? source : new Source(source.file, source.text);
-  const parsed = parseStatements(text, options, false);
+  const parsed = readModule(text, options);
+  if (parsed.diagnostics === undefined) return parsed;
+  const version = options.version ?? "v1";
+  const parsesAs = (other: "v0" | "v1"): boolean =>
+    text.text.length <= MAX_HINTED_LENGTH && readModule(text, { version: other }).diagnostics === undefined;
+  return { diagnostics: withHints(parsed.diagnostics, version, parsesAs) };
+}
+
+function readModule(source: Source, options: ModuleOptions): ParseResult<Module> {
+  const parsed = parseStatements(source, options, false);
   if (parsed.diagnostics !== undefined) return { diagnostics: parsed.diagnostics };
-  const assembled = assemble(text, parsed.statements, options.version ?? "v1");
+  const assembled = assemble(source, parsed.statements, options.version ?? "v1");
   if (assembled.value === undefined || options.annotations !== true) return assembled;
   return attachAnnotations(assembled.value, annotationTargets(assembled.value));
 }
