@@ -21,8 +21,8 @@ Without flags, prints the name of the version whose capabilities are known; with
   async run(values, terminal) {
     const file = values.string("file");
     const version = values.string("version");
-    if (values.bool("current") || version === `v${OPA_VERSION}`)
-      terminal.out(prettyJson(ownCapabilities(versionOf(values))));
+    if (values.bool("current")) terminal.out(prettyJson(ownCapabilities(versionOf(values), "described")));
+    else if (version === `v${OPA_VERSION}`) terminal.out(prettyJson(ownCapabilities(versionOf(values))));
     else if (file !== undefined) terminal.out(await readTextFile(file));
     else if (version !== undefined) throw new CommandError(`no capabilities version found ${version}`);
     else terminal.out(`v${OPA_VERSION}\n`);

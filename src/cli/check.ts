@@ -52,20 +52,19 @@ printed as a warning, with what to write instead; with --strict, warnings also e
 
 async function check(values: FlagValues, terminal: Terminal): Promise<number> {
   if (values.positional.length === 0) throw new UsageError("specify at least one file");
-  const settings: PolicySettings = {
-    version: versionOf(values),
-    strict: values.bool("strict"),
-    annotations: true,
-    errorLimit: values.int("max-errors"),
-    ...(await restrictionsOf(values)),
-  };
   try {
+    const settings: PolicySettings = {
+      version: versionOf(values),
+      strict: values.bool("strict"),
+      annotations: true,
+      errorLimit: values.int("max-errors"),
+      ...(await restrictionsOf(values)),
+    };
     const { loadPaths } = await import("../policy/index.ts");
     const files = await loadPaths(values.positional, { ignore: values.list("ignore"), bundle: values.bool("bundle") });
     compilePolicy(files, settings);
     return files.declarations.length === 0 ? 0 : await checkDeclarations(files.declarations, values, terminal);
   } catch (error) {
-    if (error instanceof CommandError) throw error;
     report(error, values, terminal);
     return 1;
   }
@@ -86,6 +85,10 @@ async function checkDeclarations(
 }
 
 function report(thrown: unknown, values: FlagValues, terminal: Terminal): void {
+  if (thrown instanceof CommandError) {
+    terminal.err(`${thrown.message}\n`);
+    return;
+  }
   const errors = outputErrors(thrown);
   if (values.string("format") === "json") terminal.err(prettyJson({ errors: errors.map(({ document }) => document) }));
   else terminal.err(`${loadingText(thrown, errorsText(errors))}\n`);

@@ -45,9 +45,13 @@ async function loadCapabilities(name: string): Promise<Capabilities> {
 
 /** One file is the schema of `input`; the files of a directory are `schema.<path>`, their names without extension. */
 async function loadSchemas(path: string): Promise<ReadonlyMap<string, Value>> {
-  const { loadSchemaFiles } = await import("../policy/index.ts");
+  const { LoadError, loadSchemaFiles } = await import("../policy/index.ts");
   const schemas = new Map<string, Value>();
-  for (const { name, value } of await loadSchemaFiles(path)) {
+  const files = await loadSchemaFiles(path).catch((error: unknown) => {
+    if (!(error instanceof LoadError)) throw error;
+    throw new CommandError(`1 error occurred during loading: ${error.message}`, { cause: error });
+  });
+  for (const { name, value } of files) {
     if (!isJsonObject(value) && typeof value !== "boolean")
       throw new CommandError(`${path}: a schema must be an object`);
     schemas.set(

@@ -1,6 +1,6 @@
 import { type Builtin, operands, signatureOf } from "../builtins/index.ts";
 import { EvalError } from "../runtime/index.ts";
-import { type FunctionType, readFunctionType, writeType } from "../types/index.ts";
+import { describeType, type FunctionType, readFunctionType, writeType } from "../types/index.ts";
 import { compareStrings, getKey, isArray, isObject, type JsonObject, type Value } from "../value/index.ts";
 
 /** What policies may use: OPA's capabilities file, read. */
@@ -82,22 +82,49 @@ const LANGUAGE = {
   },
 } as const;
 
-/** The capabilities document of a set of builtins, members in the order OPA writes them. */
-export function capabilitiesOf(builtins: readonly Builtin[], version: "v0" | "v1" = "v1"): JsonObject {
-  const entries = builtins
-    .map(signatureOf)
-    .sort((a, b) => compareStrings(a.name, b.name))
-    .map(({ name, type, infix, relation, deprecated, nondeterministic }) => ({
-      name,
-      decl: writeType(type),
-      ...(infix !== undefined && { infix }),
-      ...(relation === true && { relation }),
-      ...(nondeterministic === true && { nondeterministic }),
-      ...(deprecated === true && { deprecated }),
-    }));
+/**
+ * The capabilities document of a set of builtins, members in the order OPA writes them.
+ *
+ * @param described with descriptions, categories, and the names of operands, as `opa capabilities --current` prints them.
+ */
+export function capabilitiesOf(
+  builtins: readonly Builtin[],
+  version: "v0" | "v1" = "v1",
+  described: "described" | "bare" = "bare",
+): JsonObject {
+  const sorted = [...builtins].sort((a, b) => compareStrings(a.name, b.name));
   return {
-    builtins: entries,
+    builtins: sorted.map((builtin) => (described === "described" ? describedEntry(builtin) : entryOf(builtin))),
     future_keywords: LANGUAGE[version].future_keywords,
     features: LANGUAGE[version].features,
+  };
+}
+
+function entryOf(builtin: Builtin): JsonObject {
+  const { name, type, infix, relation, deprecated, nondeterministic } = signatureOf(builtin);
+  return {
+    name,
+    decl: writeType(type),
+    ...(infix !== undefined && { infix }),
+    ...(relation === true && { relation }),
+    ...(nondeterministic === true && { nondeterministic }),
+    ...(deprecated === true && { deprecated }),
+  };
+}
+
+function describedEntry(builtin: Builtin): JsonObject {
+  const { name: _name, decl: _decl, ...flags } = entryOf(builtin);
+  const { args, result, variadic } = signatureOf(builtin).type;
+  return {
+    name: builtin.name,
+    description: builtin.about,
+    categories: [builtin.category],
+    decl: {
+      ...(args.length > 0 && { args: args.map(describeType) }),
+      ...(result !== undefined && { result: describeType(result) }),
+      type: "function",
+      ...(variadic !== undefined && { variadic: describeType({ type: variadic }) }),
+    },
+    ...flags,
   };
 }
