@@ -6,14 +6,12 @@ import { describe, expect, test, vi } from "vitest";
 
 /** The examples of docs/library.md: each block runs, and prints what its `// →` comments say. */
 const page = readFileSync("docs/library.md", "utf8");
-const examples = [...page.matchAll(/^## (.*)$|^```ts\n([\s\S]*?)^```$/gm)].reduce<{ title: string; code: string }[]>(
-  (list, [, title, code], i, all) => {
-    if (title !== undefined) return list;
-    const heading = all.slice(0, i).findLast((match) => match[1] !== undefined)?.[1] ?? "";
-    return [...list, { title: `${heading} (${list.length + 1})`, code: code as string }];
-  },
-  [],
-);
+const examples: { readonly title: string; readonly code: string }[] = [];
+let heading = "";
+for (const [, title, code] of page.matchAll(/^## (.*)$|^```ts\n([\s\S]*?)^```$/gm)) {
+  if (title !== undefined) heading = title;
+  if (code !== undefined) examples.push({ title: `${heading} (${examples.length + 1})`, code });
+}
 
 describe("docs/library.md", () => {
   test("has examples", () => expect(examples.length).toBeGreaterThan(6));
