@@ -25,17 +25,24 @@ export function lowerCondition(policy: AuthorizationPolicy, list: FieldValues, m
   condition.field = list.name;
   condition.line = policy.places.row(list.start);
   if (list.negated) condition.negated = true;
-  // A match counts against the request.
-  const isGuard = policy.action === "DENY" || policy.action === "AUDIT";
-  if (isGuard !== list.negated) condition.restricts = true;
+  if (isGuard(policy, list.negated)) condition.restricts = true;
   return condition;
+}
+
+/** Does a match of the condition's values count against the request? */
+function isGuard({ action }: AuthorizationPolicy, negated: boolean): boolean {
+  return (action === "DENY" || action === "AUDIT") !== negated;
 }
 
 function text(attribute: string, match: TextMatch): Condition {
   return { kind: "text", attribute, match: match as unknown as JsonObject };
 }
 
-function lowerValues(policy: AuthorizationPolicy, { attribute, values }: FieldValues, mesh: MeshSettings): Condition {
+function lowerValues(
+  policy: AuthorizationPolicy,
+  { attribute, values, negated }: FieldValues,
+  mesh: MeshSettings,
+): Condition {
   const texts = values.map((value) => value.text);
   const bundle = [mesh.trustDomain, ...mesh.trustDomainAliases];
   switch (attribute.kind) {
@@ -62,7 +69,10 @@ function lowerValues(policy: AuthorizationPolicy, { attribute, values }: FieldVa
     case "method":
       return text("method", matchHeader(texts));
     case "path":
-      return text("path", matchPath(texts, mesh.wideTemplates && policy.action === "DENY"));
+      return text(
+        "path",
+        matchPath(texts, !isGuard(policy, negated) ? "narrow" : mesh.wideTemplates ? "all" : "stricter"),
+      );
     case "header":
       return { ...text("header", matchHeader(texts)), name: headerName(attribute.name) };
     case "claim":

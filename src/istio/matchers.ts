@@ -1,6 +1,6 @@
 import { lowerAscii } from "./attributes.ts";
 import { emptyTable } from "./table.ts";
-import { hasTemplate, quotePattern, templatePattern } from "./templates.ts";
+import { hasTemplate, quotePattern, type TemplateReach, templatePattern } from "./templates.ts";
 
 /** How a list of values is compared with a text, in the form the evaluator reads: any member that holds is enough. */
 export interface TextMatch {
@@ -88,10 +88,9 @@ export function matchHost(values: readonly string[]): TextMatch {
   return matchHeader(values.map(lowerAscii));
 }
 
-/** @param isWide operators match every character, not only those of RFC 3986 */
-export function matchPath(values: readonly string[], isWide: boolean): TextMatch {
+export function matchPath(values: readonly string[], reach: TemplateReach): TextMatch {
   return collect(values, (parts, value) => {
-    if (hasTemplate(value)) parts.pattern.push(templatePattern(value, isWide));
+    if (hasTemplate(value)) parts.pattern.push(templatePattern(value, reach));
     else if (value === "*") parts.present = true;
     else addPattern(parts, value);
   });

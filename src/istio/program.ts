@@ -1,5 +1,5 @@
 import type { JsonObject } from "../rego/value/index.ts";
-import type { IstioDiagnostic } from "./diagnostic.ts";
+import { formatIstioDiagnostic, type IstioDiagnostic } from "./diagnostic.ts";
 import { EVALUATOR, EVALUATOR_FILE } from "./evaluator-rego.ts";
 import { EXPLAINER, EXPLAINER_FILE } from "./explainer-rego.ts";
 import { lowerTables } from "./lower.ts";
@@ -35,7 +35,9 @@ export class IstioPolicyError extends Error {
   readonly diagnostics: readonly IstioDiagnostic[];
 
   constructor(diagnostics: readonly IstioDiagnostic[]) {
-    super(`${diagnostics.length} error${diagnostics.length === 1 ? "" : "s"} in policy files`);
+    const [first] = diagnostics;
+    const more = diagnostics.length > 1 ? ` (and ${diagnostics.length - 1} more)` : "";
+    super(`${first === undefined ? "errors in policy files" : formatIstioDiagnostic(first)}${more}`);
     this.diagnostics = diagnostics;
   }
 }

@@ -189,7 +189,7 @@ class QuickReader {
   #key(inFlow: boolean): string {
     const code = this.#code();
     if (code === DOUBLE_QUOTE || code === SINGLE_QUOTE) return this.#quoted(code).value as string;
-    if (INDICATORS.has(code) || (code === DASH && this.#isBlank(1))) unsure();
+    if (INDICATORS.has(code) || (code === DASH && (this.#isBlank(1) || inFlow))) unsure();
     const start = this.#at;
     for (; this.#at < this.#end; this.#at++) {
       const c = this.#code();
@@ -319,7 +319,7 @@ class QuickReader {
     const code = this.#code();
     if (code === OPEN_BRACKET || code === OPEN_BRACE) return this.#flow(parent);
     if (code === DOUBLE_QUOTE || code === SINGLE_QUOTE) return this.#quoted(code);
-    if (INDICATORS.has(code) || (code === DASH && this.#isBlank(1))) unsure();
+    if (INDICATORS.has(code) || (code === DASH && (this.#isBlank(1) || isFlowPunctuation(this.#code(1))))) unsure();
     const start = this.#at;
     for (; this.#at < this.#end; this.#at++) {
       const c = this.#code();

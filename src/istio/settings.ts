@@ -15,7 +15,7 @@ export interface MeshSettings {
   readonly normalizeHosts: boolean;
   /** Read `namespaces` from a parsed SPIFFE ID, instead of searching the identity for /ns/<namespace>/. */
   readonly strictSpiffe: boolean;
-  /** Let `{*}` and `{**}` match every character but the slash in DENY policies, not only those of RFC 3986. */
+  /** Let `{*}` and `{**}` match every character where a match restricts, not only those of RFC 3986. */
   readonly wideTemplates: boolean;
   /** Applied before paths are compared; only for proxies that do not normalise themselves. */
   readonly pathNormalization: PathNormalization;

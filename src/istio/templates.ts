@@ -1,5 +1,8 @@
-/** One segment of RFC 3986's pchar without `*`: what Envoy's URI template lets `{*}` match. @source Envoy uri_template_internal.cc */
-const SEGMENT = "[a-zA-Z0-9\\-._~%!$&'()+,;:@=]";
+/**
+ * RFC 3986's pchar without `*`: what `{*}` matches up to Envoy 1.39. Envoy 1.40 has the `*` too.
+ * @source Envoy source/extensions/path/uri_template_lib/uri_template_internal.cc
+ */
+const PCHAR = "a-zA-Z0-9\\-._~%!$&'()+,;:@=";
 const LITERAL = /^[a-zA-Z0-9\-._~%!$&'()+,;:@=]*$/;
 
 /** A path value with one of the operators is a template as a whole. */
@@ -25,17 +28,18 @@ export function templateProblem(path: string): string | undefined {
 }
 
 /**
- * The regular expression (RE2 and Go syntax) that a template stands for; it matches whole paths.
- * @param isWide operators match every character (but the slash, for `{*}`), not only those of RFC 3986
+ * What operators of a template match: Envoy's characters, or more of them where a match counts against the request.
+ * `narrow`: as the older Envoys; `stricter`: as the newer ones, for matches that restrict; `all`: any character.
  */
-export function templatePattern(path: string, isWide: boolean): string {
+export type TemplateReach = "narrow" | "stricter" | "all";
+
+/** The regular expression (RE2 and Go syntax) that a template stands for; it matches whole paths. */
+export function templatePattern(path: string, reach: TemplateReach): string {
+  const characters = reach === "narrow" ? PCHAR : `${PCHAR}*`;
+  const [one, rest] = reach === "all" ? ["[^/]+", "(?s:.*)"] : [`[${characters}]+`, `[${characters}/]*`];
   const body = path
     .split("/")
-    .map((segment) => {
-      if (segment === "{*}") return isWide ? "[^/]+" : `${SEGMENT}+`;
-      if (segment === "{**}") return isWide ? "(?s:.*)" : `[a-zA-Z0-9\\-._~%!$&'()+,;:@=/]*`;
-      return quotePattern(segment);
-    })
+    .map((segment) => (segment === "{*}" ? one : segment === "{**}" ? rest : quotePattern(segment)))
     .join("/");
   return `^${body}$`;
 }

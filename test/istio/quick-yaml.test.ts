@@ -62,6 +62,7 @@ describe("the quick reader leaves to the full parser", () => {
     { what: "unfinished flow", text: "a: [1, 2\n" },
     { what: "unusual escapes", text: 'a: "\\x41"\n' },
     { what: "text after a value", text: "a: 'b' c\n" },
+    { what: "a dash alone in a flow list", text: "[-]\n" },
     { what: "pairs in a flow list", text: "[a: b]\n" },
   ])("$what", ({ text }) => {
     expect(quick(text)).toBe(UNSURE);
