@@ -67,7 +67,7 @@ export class DecisionRecorder {
 
   #mask(event: Record<string, Value>): Record<string, Value> {
     const decision = this.#options.evaluateMask(event);
-    if (decision === undefined) return { ...event };
+    if (decision === undefined) return Object.assign({}, event);
     return applyMask(event, readMaskRules(toJsonValue(decision)));
   }
 }

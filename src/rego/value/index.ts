@@ -19,7 +19,7 @@ export {
 } from "./arithmetic.ts";
 export { ArithmeticError, BigFloat, floatOfInteger, multiply as multiplyFloats, truncate } from "./big-float.ts";
 export { entriesOf, keysOf, ObjectBuilder, objectOf, recordOf } from "./build.ts";
-export { JsonSyntaxError, parseJson, setOwn, toJsonText, toJsonValue } from "./json.ts";
+export { JsonSyntaxError, parseJson, setOwn, toJsonLine, toJsonText, toJsonValue } from "./json.ts";
 export {
   canonicalOf,
   compareNumbers,
