@@ -11,6 +11,8 @@ export interface CardeaConfig {
   readonly mesh: MeshConfig;
   readonly limits: LimitsConfig;
   readonly grpc: GrpcConfig;
+  /** Absent when checks come by gRPC alone. */
+  readonly httpAuthz: HttpAuthzConfig | undefined;
   /** Blocks their rooms read themselves. */
   readonly rateLimits: PlainObject;
   readonly identity: PlainObject;
@@ -46,6 +48,19 @@ export interface GrpcLimitsConfig {
   readonly requestTimeoutMs: number;
 }
 
+/** Authorization over HTTP, beside gRPC. */
+export interface HttpAuthzConfig {
+  readonly addr: string;
+  readonly proxy: "envoy" | "nginx" | "traefik";
+  readonly pathPrefix: string;
+  readonly sourceAddressHeader: string | undefined;
+  /** Lower-case names; undefined for all. */
+  readonly headersToUpstream: ReadonlySet<string> | undefined;
+  readonly headersToClient: ReadonlySet<string> | undefined;
+  readonly maxBodyBytes: number;
+  readonly tls: GrpcTlsConfig | undefined;
+}
+
 export interface GrpcTlsConfig {
   readonly certFile: string;
   readonly keyFile: string;
@@ -71,6 +86,7 @@ export function readCardea(section: Section): CardeaConfig {
       concurrentChecks: limits.count("concurrent_checks", 1, 10_000),
     },
     grpc: readGrpc(section.section("grpc")),
+    httpAuthz: section.has("http_authz") ? readHttpAuthz(section.section("http_authz")) : undefined,
     rateLimits: blockOf(section, "rate_limits"),
     identity: blockOf(section, "identity"),
     shadow: blockOf(section, "shadow"),
@@ -101,6 +117,27 @@ function readGrpc(section: Section): GrpcConfig {
   };
   section.finish();
   return grpc;
+}
+
+function readHttpAuthz(section: Section): HttpAuthzConfig {
+  const addr = section.string("addr");
+  if (addr === undefined || addr === "") throw section.wrong("addr", "an address", null);
+  const names = (key: string): ReadonlySet<string> | undefined => {
+    const list = section.strings(key);
+    return list === undefined ? undefined : new Set(list.map((name) => name.toLowerCase()));
+  };
+  const http: HttpAuthzConfig = {
+    addr,
+    proxy: section.choice("proxy", ["envoy", "nginx", "traefik"], "envoy"),
+    pathPrefix: section.string("path_prefix", "").replace(/\/+$/, ""),
+    sourceAddressHeader: section.string("source_address_header")?.toLowerCase(),
+    headersToUpstream: names("headers_to_upstream"),
+    headersToClient: names("headers_to_client"),
+    maxBodyBytes: section.count("max_body_bytes", 0, 1_048_576),
+    tls: section.has("tls") ? readTls(section.section("tls")) : undefined,
+  };
+  section.finish();
+  return http;
 }
 
 function readTls(section: Section): GrpcTlsConfig {

@@ -1,5 +1,5 @@
 export type { BundleConfig, KeyConfig, PollingConfig, ServiceConfig, SigningConfig } from "./bundles.ts";
-export type { CardeaConfig, GrpcConfig, GrpcTlsConfig, LimitsConfig } from "./cardea.ts";
+export type { CardeaConfig, GrpcConfig, GrpcTlsConfig, HttpAuthzConfig, LimitsConfig } from "./cardea.ts";
 export { type CachingConfig, type Config, publicConfig, readConfig, type StatusConfig } from "./config.ts";
 export type { DecisionLogConfig, ReportingConfig } from "./decision-logs.ts";
 export { ConfigError } from "./errors.ts";

@@ -40,15 +40,23 @@ export class AuthorizationService {
   }
 
   /**
-   * Authorization/Check. Every request takes this path and no other: request, input, decision, response, record.
+   * Authorization/Check: `answer`, in bytes.
    *
    * @throws {RpcError} when `on_error` asks for it; anything else that is thrown inside is a fault like others.
    */
   async check(bytes: Buffer, api: ApiVersion, call: Call): Promise<Buffer> {
+    return encodeCheckResponse(await this.answer(bytes, api, call), api);
+  }
+
+  /**
+   * Every request takes this path and no other: request, input, decision, response, record.
+   *
+   * @throws {RpcError} when `on_error` asks for it.
+   */
+  async answer(bytes: Buffer, api: ApiVersion, call: Call): Promise<CheckResponse> {
     const ruling = this.#decider.open(call);
     const { input, decision } = await this.#rule(ruling, bytes, api);
-    const response = this.#respond(ruling, input, decision);
-    return encodeCheckResponse(response, api);
+    return this.#respond(ruling, input, decision);
   }
 
   async #rule(

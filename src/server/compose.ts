@@ -27,6 +27,7 @@ import {
   AuthorizationService,
   type GrpcBodyDecoder,
   grpcBodyDecoder,
+  HttpAuthorization,
   loadProtoDescriptor,
 } from "../ext-authz/index.ts";
 import { type BundleSource, type Compile, pathEntrypoint, PolicyStore, regoCompiler } from "../policy/index.ts";
@@ -35,7 +36,9 @@ import type { JsonObject, Value } from "../rego/value/index.ts";
 import { type LineWriter, type Logger, Metrics, PluginStates } from "../telemetry/index.ts";
 import { GrpcListener } from "./grpc-listener.ts";
 import { composeBundles } from "./compose-bundles.ts";
-import type { HttpHandler } from "./http-listener.ts";
+import { httpAuthzHandler } from "./http-authz.ts";
+import { type HttpHandler, HttpListener } from "./http-listener.ts";
+import { parseHttpAddress } from "./listen-address.ts";
 import { ServiceClient, USER_AGENT } from "./service-client.ts";
 import { TlsFiles } from "./tls-files.ts";
 
@@ -62,6 +65,8 @@ export interface Parts {
   readonly bundles: readonly BundleSource[];
   /** Absent when no ext_authz plugin is configured. */
   readonly grpc: GrpcListener | undefined;
+  /** Absent unless `cardea.http_authz` is configured. */
+  readonly httpAuthz: HttpListener | undefined;
   readonly apiHandler: HttpHandler;
   readonly diagnosticHandler: HttpHandler;
 }
@@ -88,7 +93,7 @@ export async function compose(options: ComposeOptions): Promise<Parts> {
   });
   const recorder = composeRecorder(options, store, labels, runtime, metrics);
   const io = lazyIo(config);
-  const grpc = await composeGrpc(options, { store, recorder, metrics, runtime, io });
+  const service = await composeService(options, { store, recorder, metrics, runtime, io });
   const evaluator = new ApiEvaluator({
     store,
     recorder,
@@ -112,7 +117,8 @@ export async function compose(options: ComposeOptions): Promise<Parts> {
     metrics,
     recorder,
     bundles: composeBundles(config, store, states, logger),
-    grpc,
+    grpc: service && (await composeGrpc(options, service, metrics)),
+    httpAuthz: await composeHttpAuthz(options, service, metrics),
     apiHandler: router([
       ...common,
       ...dataRoutes({ store, evaluator, version: options.version, defaultDecision: config.defaultDecision }),
@@ -185,7 +191,7 @@ function uploadSink(
   });
 }
 
-interface GrpcParts {
+interface ServiceParts {
   readonly store: PolicyStore;
   readonly recorder: DecisionRecorder;
   readonly metrics: Metrics;
@@ -193,10 +199,11 @@ interface GrpcParts {
   readonly io: Io;
 }
 
-async function composeGrpc(
+/** The one service behind every port for checks. */
+async function composeService(
   { config, logger, env }: ComposeOptions,
-  { store, recorder, metrics, runtime, io }: GrpcParts,
-): Promise<GrpcListener | undefined> {
+  { store, recorder, metrics, runtime, io }: ServiceParts,
+): Promise<AuthorizationService | undefined> {
   const { plugin, cardea } = config;
   if (plugin === undefined) return undefined;
   if (plugin.enablePerformanceMetrics) metrics.enablePluginMetrics({ durationBuckets: plugin.durationBuckets });
@@ -215,7 +222,7 @@ async function composeGrpc(
     timeFromRequest: cardea.timeSource === "request",
   });
   store.onPublish((snapshot) => decider.warm(snapshot));
-  const service = new AuthorizationService(
+  return new AuthorizationService(
     decider,
     {
       onError: cardea.onError,
@@ -230,16 +237,49 @@ async function composeGrpc(
     },
     logger,
   );
+}
+
+async function composeGrpc(
+  { config: { plugin, cardea }, logger }: ComposeOptions,
+  service: AuthorizationService,
+  metrics: Metrics,
+): Promise<GrpcListener | undefined> {
+  if (plugin === undefined) return undefined;
   return new GrpcListener(service, {
     addr: plugin.addr,
     limits: { ...cardea.grpc.limits, maxReceiveBytes: plugin.maxReceiveBytes, maxSendBytes: plugin.maxSendBytes },
     maxConcurrentChecks: cardea.limits.concurrentChecks,
     enableReflection: plugin.enableReflection,
-    tls: await grpcTls(cardea.grpc.tls, logger),
+    tls: await tlsFiles("cardea.grpc.tls", cardea.grpc.tls, logger),
     allowedPrincipals: cardea.grpc.tls?.allowedPrincipals ?? [],
     logger,
     onInFlight: (change) => metrics.inFlight.inc(change),
     onRefused: (reason) => metrics.connectionsRefused.inc({ reason }),
+  });
+}
+
+/** @throws {ConfigError} */
+async function composeHttpAuthz(
+  { config: { cardea }, logger }: ComposeOptions,
+  service: AuthorizationService | undefined,
+  metrics: Metrics,
+): Promise<HttpListener | undefined> {
+  const { httpAuthz } = cardea;
+  if (httpAuthz === undefined) return undefined;
+  if (service === undefined)
+    throw new ConfigError(`cardea.http_authz: expected plugins.${GRPC_PLUGIN}, which says what decides`);
+  const files = await tlsFiles("cardea.http_authz.tls", httpAuthz.tls, logger);
+  const handler = httpAuthzHandler(new HttpAuthorization(service, httpAuthz), {
+    maxBodyBytes: httpAuthz.maxBodyBytes,
+    maxConcurrentChecks: cardea.limits.concurrentChecks,
+    allowedPrincipals: httpAuthz.tls?.allowedPrincipals ?? [],
+    logger,
+    onInFlight: (change) => metrics.inFlight.inc(change),
+  });
+  return new HttpListener(handler, {
+    address: parseHttpAddress(httpAuthz.addr),
+    unixSocketMode: 0o755,
+    ...(files !== undefined && { tls: { files, minVersion: "TLSv1.2" } }),
   });
 }
 
@@ -257,14 +297,14 @@ async function grpcBodies(file: string): Promise<GrpcBodyDecoder | undefined> {
 }
 
 /** @throws {ConfigError} when the certificate cannot be used. */
-async function grpcTls(tls: GrpcTlsConfig | undefined, logger: Logger): Promise<TlsFiles | undefined> {
+async function tlsFiles(path: string, tls: GrpcTlsConfig | undefined, logger: Logger): Promise<TlsFiles | undefined> {
   if (tls === undefined) return undefined;
   if (tls.allowedPrincipals.length > 0 && tls.clientCaFile === undefined)
-    throw new ConfigError("cardea.grpc.tls.allowed_principals: expected client_ca_file beside it");
+    throw new ConfigError(`${path}.allowed_principals: expected client_ca_file beside it`);
   try {
     return await TlsFiles.open({ certFile: tls.certFile, keyFile: tls.keyFile, caFile: tls.clientCaFile }, logger);
   } catch (cause) {
-    throw new ConfigError(`cardea.grpc.tls: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+    throw new ConfigError(`${path}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
   }
 }
 

@@ -48,6 +48,8 @@ export interface ApiTlsOptions extends TlsPaths {
 /** Addresses in use, with the ports really bound. */
 export interface Addresses {
   readonly grpc: string | undefined;
+  /** Authorization over HTTP. */
+  readonly httpAuthz: string | undefined;
   readonly api: readonly string[];
   readonly diagnostic: readonly string[];
 }
@@ -98,6 +100,7 @@ export class CardeaServer {
     const { options, parts } = { options: this.#options, parts: this.#parts };
     options.logger.info("Initializing server.", { addrs: options.addrs, "diagnostic-addrs": options.diagnosticAddrs });
     const grpc = await this.#startGrpc();
+    const httpAuthz = await this.#startHttpAuthz();
     const bundles = this.#startBundles();
     if (options.readyTimeoutMs > 0) await this.#awaitReady(bundles, options.readyTimeoutMs);
     const tls = await this.#openTls();
@@ -120,6 +123,7 @@ export class CardeaServer {
     };
     const addresses = {
       grpc,
+      httpAuthz,
       api: await open(options.addrs, parts.apiHandler, tls),
       diagnostic: await open(options.diagnosticAddrs, parts.diagnosticHandler),
     };
@@ -242,6 +246,15 @@ export class CardeaServer {
       );
     });
     await Promise.race([bundles, timeout]).finally(() => clearTimeout(timer));
+  }
+
+  async #startHttpAuthz(): Promise<string | undefined> {
+    const { httpAuthz } = this.#parts;
+    if (httpAuthz === undefined) return undefined;
+    const addr = await httpAuthz.start();
+    this.#http.push(httpAuthz);
+    this.#options.logger.info("Starting HTTP authorization server.", { addr });
+    return addr;
   }
 
   /** A port that cannot be opened leaves the process up and not ready, as the plugin does. */

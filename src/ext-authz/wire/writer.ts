@@ -22,6 +22,13 @@ export class WireWriter {
     this.#at += this.#bytes.write(text, this.#at, "utf8");
   }
 
+  bytesField(field: number, bytes: Buffer): void {
+    this.#varint((field << 3) | 2);
+    this.#varint(bytes.length);
+    this.#reserve(bytes.length);
+    this.#at += bytes.copy(this.#bytes, this.#at);
+  }
+
   /** A nested message. Its length is known afterwards only, so it moves up when that takes more than a byte. */
   messageField(field: number, writeMembers: () => void): void {
     this.#varint((field << 3) | 2);
