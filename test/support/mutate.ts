@@ -48,7 +48,7 @@ const PIECES: readonly string[] = [
   ],
 ];
 
-const TOKEN = /\s+|[A-Za-z_]\w*|\d+(?:\.\d+)?|"(?:\\.|[^"\\\n])*"|`[^`]*`|:=|==|!=|<=|>=|[^]/gu;
+const TOKEN = /\s+|[A-Za-z_]\w*|\d+(?:\.\d+)?|"(?:\\.|[^"\\\n])*"|`[^`]*`|:=|==|!=|<=|>=|\P{Cn}/gu;
 
 /** A text with a few pieces removed, doubled, swapped, or put where they do not belong. */
 export function mutate(text: string, below: (n: number) => number): string {

@@ -32,8 +32,9 @@ export {
   parseTerm,
   type QueryOptions,
 } from "./parse.ts";
-export { MAX_DEPTH, MAX_SOURCE_LENGTH } from "./parser.ts";
+export { MAX_SOURCE_LENGTH } from "./parser.ts";
 export { bodyToText, exprToText, importToText, ruleRefToText, termToText } from "./text.ts";
+export { MAX_DEPTH } from "./token-stream.ts";
 export { isReserved } from "./tokens.ts";
 export {
   isGroundTerm,
