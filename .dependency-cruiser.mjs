@@ -33,6 +33,7 @@ const PLAN = {
     "rego/value",
     "rego/engine",
     "policy",
+    "istio",
     "identity",
     "ratelimit",
     "schedule",

@@ -11,6 +11,8 @@ export interface DecisionEvent {
   /** Absent when there was no decision. */
   readonly result?: Value;
   readonly error?: JsonObject;
+  /** How identity, declarative policies and Rego came to it; a member of our own. */
+  readonly account?: JsonObject;
   /** Revisions by bundle name. */
   readonly bundles: ReadonlyMap<string, string>;
   /** Nanoseconds by OPA's timer names. */
@@ -39,6 +41,7 @@ export function toPolicyInput(event: DecisionEvent, labels: JsonObject): Record<
   if (event.query !== undefined) out["query"] = event.query;
   out["input"] = event.input;
   if (event.result !== undefined) out["result"] = event.result;
+  if (event.account !== undefined) out["cardea"] = event.account;
   if (event.ndBuiltinCache !== undefined) out["nd_builtin_cache"] = event.ndBuiltinCache;
   if (event.requestedBy !== undefined && event.requestedBy !== "") out["requested_by"] = event.requestedBy;
   if (event.requestId !== undefined) out["req_id"] = event.requestId;

@@ -1,6 +1,15 @@
 import { randomUUID } from "node:crypto";
 import type { DecisionEvent, DecisionRecorder } from "../decision-log/index.ts";
-import type { Entrypoint, PolicyStore, Snapshot } from "../policy/index.ts";
+import {
+  type Authentication,
+  type Authenticator,
+  type HeaderChanges,
+  identityDocument,
+  identityFromEnvoy,
+  type TokenRule,
+} from "../identity/index.ts";
+import { DECISION_PATH, type IstioDecision, toIstioDecision } from "../istio/index.ts";
+import { type Entrypoint, type PolicyStore, type Snapshot, valueAt } from "../policy/index.ts";
 import {
   CompileError,
   EvalError,
@@ -15,6 +24,7 @@ import {
 import { type JsonObject, toJsonText, type Value } from "../rego/value/index.ts";
 import type { Logger } from "../telemetry/index.ts";
 import type { Outcome } from "./outcome.ts";
+import { envoyMetadataOf, type Subject, tokenRequestOf } from "./subject.ts";
 
 /** The caller's side of a request. */
 export interface Call {
@@ -48,7 +58,44 @@ export interface DeciderOptions {
   readonly keepsNdResults: boolean;
   /** Takes "now" from `input.attributes.request.time` instead of the clock: exact replay and tests. */
   readonly timeFromRequest: boolean;
+  /** Absent where nobody looks at tokens. */
+  readonly identity?: IdentityOptions;
+  /** Headers for clients who are over a limit, of what one evaluation left in its memo. */
+  readonly exhaustedLimits?: (memo: ReadonlyMap<string, Value>) => readonly Readonly<Record<string, string>>[];
+  /** Whether policies are still to come: until then the entrypoint is asked, whatever declarative policies say. */
+  readonly isIncomplete?: () => boolean;
 }
+
+export interface IdentityOptions {
+  readonly authenticator: Authenticator;
+  /** Take the claims Envoy's jwt_authn filter verified. */
+  readonly trustsEnvoy: boolean;
+  /** For requests to every destination. */
+  readonly rules: readonly TokenRule[];
+}
+
+/** Who had the last word about a request, and what the others said. */
+export interface Account {
+  readonly layer: "identity" | "mesh" | "rego";
+  /** Absent where declarative policies were not asked. */
+  readonly mesh: IstioDecision | undefined;
+}
+
+/** What became of a request. */
+export interface Ruled {
+  readonly outcome: Outcome;
+  /** As policies saw it, with the identity its token proved. */
+  readonly input: JsonObject;
+  /** What happens to its headers if it goes on, whoever decides. */
+  readonly headers: HeaderChanges;
+  /** Undefined where no declarative policies are loaded. */
+  readonly account: Account | undefined;
+  /** For clients who are over a limit: one set of headers for each. */
+  readonly exhausted: readonly Readonly<Record<string, string>>[];
+}
+
+const NO_CHANGES: HeaderChanges = { set: {}, remove: [] };
+const MESH: Entrypoint = { kind: "path", path: DECISION_PATH as readonly string[] };
 
 /** Opens rulings: one per request, all on the snapshot that is live when they open. */
 export class Decider {
@@ -65,16 +112,18 @@ export class Decider {
   /** Compiles and runs the entrypoint once, so that the first request after a reload does not pay for it. */
   warm(snapshot: Snapshot): void {
     const { entrypoint, limits, runtime, env } = this.#options;
-    try {
-      snapshot.prepare(entrypoint).evaluate({
-        input: {},
-        runtime,
-        env,
-        deadlineMs: Date.now() + limits.evaluationMs,
-        maxSteps: limits.evaluationSteps,
-      });
-    } catch {
-      // Requests will meet the same fault, with an input to blame.
+    for (const asked of snapshot.declared === undefined ? [entrypoint] : [MESH, entrypoint]) {
+      try {
+        snapshot.prepare(asked).evaluate({
+          input: {},
+          runtime,
+          env,
+          deadlineMs: Date.now() + limits.evaluationMs,
+          maxSteps: limits.evaluationSteps,
+        });
+      } catch {
+        // Requests will meet the same fault, with an input to blame.
+      }
     }
   }
 }
@@ -95,19 +144,95 @@ export class Ruling {
     this.snapshot = options.store.current;
   }
 
-  /** Evaluates the entrypoint. Never rejects: what goes wrong is an outcome. */
-  async evaluate(input: JsonObject): Promise<Outcome> {
+  /**
+   * The phases: token, declarative policies, Rego. Each may end it; a request must pass all that are there. Never rejects
+   * for what a policy does: what goes wrong is an outcome.
+   */
+  async rule(subject: Subject): Promise<Ruled> {
+    const { identity } = this.#options;
+    const { declared } = this.snapshot;
+    const ruled = { input: subject.input, headers: NO_CHANGES, account: undefined, exhausted: [] };
     const gone = this.#callOutcome();
-    if (gone !== undefined) return gone;
+    if (gone !== undefined) return { ...ruled, outcome: gone };
+    if (identity === undefined && declared === undefined) {
+      const memo = new Map<string, Value>();
+      const outcome = await this.#evaluate(this.#options.entrypoint, subject.input, memo);
+      return { ...ruled, outcome, exhausted: this.#exhausted(memo) };
+    }
+    const authentication = identity === undefined ? undefined : await this.#authenticate(subject, identity);
+    if (authentication?.kind === "refused") {
+      const { headers } = authentication;
+      return { ...ruled, headers, outcome: authentication, account: { layer: "identity", mesh: undefined } };
+    }
+    const known: Subject =
+      authentication?.kind === "authenticated"
+        ? withIdentity(subject, identityDocument(authentication.identity) as JsonObject)
+        : subject;
+    return { ...ruled, ...(await this.#decide(known)), headers: authentication?.headers ?? NO_CHANGES };
+  }
+
+  async #decide({ input, attributes }: Subject): Promise<Pick<Ruled, "outcome" | "input" | "account" | "exhausted">> {
+    const { declared } = this.snapshot;
+    // Shared, so that both layers count a request against a limit only once.
+    const memo = new Map<string, Value>();
+    let mesh: IstioDecision | undefined;
+    if (declared?.decides === true) {
+      const meshInput = attributes === input["attributes"] ? input : { ...input, attributes: attributes ?? {} };
+      const outcome = await this.#evaluate(MESH, meshInput, memo);
+      mesh = outcome.kind === "value" ? toIstioDecision(outcome.value) : undefined;
+      if (mesh === undefined) {
+        const fault = outcome.kind === "value" ? failure(new Error("malformed decision document")) : outcome;
+        return { outcome: fault, input, account: { layer: "mesh", mesh }, exhausted: [] };
+      }
+      if (!mesh.allowed || !this.#asksRego()) {
+        const exhausted = this.#exhausted(memo);
+        return { outcome: { kind: "mesh", decision: mesh }, input, account: { layer: "mesh", mesh }, exhausted };
+      }
+    }
+    const outcome = await this.#evaluate(this.#options.entrypoint, input, memo);
+    const account: Account | undefined = declared === undefined ? undefined : { layer: "rego", mesh };
+    return { outcome, input, account, exhausted: this.#exhausted(memo) };
+  }
+
+  /** Where only declarative policies are loaded, they decide alone. */
+  #asksRego(): boolean {
+    const { entrypoint, isIncomplete } = this.#options;
+    if (this.snapshot.hasDecidingModules || isIncomplete?.() === true) return true;
+    return entrypoint.kind === "path" && valueAt(this.snapshot.data, entrypoint.path.map(String)) !== undefined;
+  }
+
+  #exhausted(memo: ReadonlyMap<string, Value>): Ruled["exhausted"] {
+    return memo.size === 0 ? [] : (this.#options.exhaustedLimits?.(memo) ?? []);
+  }
+
+  #authenticate(
+    { input, attributes }: Subject,
+    { authenticator, trustsEnvoy, rules: everywhere }: IdentityOptions,
+  ): Authentication | Promise<Authentication> {
+    const verified = trustsEnvoy ? identityFromEnvoy(envoyMetadataOf(attributes)) : undefined;
+    if (verified !== undefined) return { kind: "authenticated", identity: verified, headers: NO_CHANGES };
+    const request = tokenRequestOf(attributes);
+    if (request === undefined) return ANONYMOUS;
+    const here = this.snapshot.declared?.tokenRules(attributes === undefined ? {} : { attributes }) ?? [];
+    const rules = everywhere.length === 0 ? here : [...here, ...everywhere];
+    const nowNs = this.#options.timeFromRequest ? requestTimeNs(input) : undefined;
+    return authenticator.authenticate(rules, request, {
+      ...(nowNs !== undefined && { nowMs: Number(nowNs / 1_000_000n) }),
+      waitMs: Math.max(0, this.#call.deadlineMs - Date.now()),
+    });
+  }
+
+  async #evaluate(entrypoint: Entrypoint, input: JsonObject, memo: Map<string, Value>): Promise<Outcome> {
     let solutions: readonly Solution[];
     try {
-      const query = this.#prepare();
+      const query = this.#prepare(entrypoint);
       const startedNs = process.hrtime.bigint();
       try {
-        const now = this.#evaluateNow(query, input);
+        const now = this.#evaluateNow(query, input, memo);
         solutions = Array.isArray(now) ? now : await now;
       } finally {
-        this.#metrics["timer_rego_query_eval_ns"] = Number(process.hrtime.bigint() - startedNs);
+        const spentNs = Number(process.hrtime.bigint() - startedNs);
+        this.#metrics["timer_rego_query_eval_ns"] = (this.#metrics["timer_rego_query_eval_ns"] ?? 0) + spentNs;
       }
     } catch (cause) {
       return failure(cause);
@@ -125,7 +250,13 @@ export class Ruling {
    *
    * @throws when the log cannot take it; the request must then be denied.
    */
-  record(entry: { readonly input: Value; readonly result?: Value; readonly error?: JsonObject }): void {
+  record(entry: {
+    readonly input: Value;
+    readonly result?: Value;
+    readonly error?: JsonObject;
+    /** How the phases came to it. */
+    readonly account?: JsonObject;
+  }): void {
     const { recorder, path, query } = this.#options;
     if (!recorder.isActive) return;
     this.#metrics["timer_server_handler_ns"] = this.elapsedNs();
@@ -135,6 +266,7 @@ export class Ruling {
       input: entry.input,
       ...(entry.result !== undefined && { result: entry.result }),
       ...(entry.error !== undefined && { error: entry.error }),
+      ...(entry.account !== undefined && { account: entry.account }),
       bundles: this.snapshot.bundles,
       metrics: this.#metrics,
       timestampMs: Date.now(),
@@ -157,17 +289,20 @@ export class Ruling {
     return this.#call.isCancelled() ? { kind: "cancelled" } : undefined;
   }
 
-  #prepare(): Query {
-    const { entrypoint } = this.#options;
+  #prepare(entrypoint: Entrypoint): Query {
     const query = this.snapshot.prepare(entrypoint);
     const compileNs = this.snapshot.takeCompileNs(entrypoint);
-    if (compileNs !== undefined) this.#metrics["timer_rego_query_compile_ns"] = compileNs;
+    if (compileNs !== undefined && entrypoint !== MESH) this.#metrics["timer_rego_query_compile_ns"] = compileNs;
     return query;
   }
 
   /** Synchronous unless the policy asks for I/O. */
-  #evaluateNow(query: Query, input: JsonObject): readonly Solution[] | Promise<readonly Solution[]> {
-    const options = this.#evaluateOptions(input);
+  #evaluateNow(
+    query: Query,
+    input: JsonObject,
+    memo: Map<string, Value>,
+  ): readonly Solution[] | Promise<readonly Solution[]> {
+    const options = this.#evaluateOptions(input, memo);
     try {
       return query.evaluate(options);
     } catch (cause) {
@@ -176,14 +311,14 @@ export class Ruling {
     }
   }
 
-  #evaluateOptions(input: JsonObject): EvaluateOptions {
+  #evaluateOptions(input: JsonObject, memo: Map<string, Value>): EvaluateOptions {
     const { limits, runtime, env, logger, keepsNdResults, timeFromRequest } = this.#options;
     const nowNs = timeFromRequest ? requestTimeNs(input) : undefined;
     return {
       input,
       runtime,
       env,
-      memo: new Map(),
+      memo,
       nowNs: nowNs ?? BigInt(Date.now()) * 1_000_000n,
       deadlineMs: Math.min(this.#call.deadlineMs, Date.now() + limits.evaluationMs),
       maxSteps: limits.evaluationSteps,
@@ -194,6 +329,13 @@ export class Ruling {
       ...(keepsNdResults && { nondeterministic: this.#nondeterministic }),
     };
   }
+}
+
+const ANONYMOUS: Authentication = { kind: "anonymous", headers: NO_CHANGES };
+
+/** The identity stands beside what the plugin shows, in a place of its own. */
+function withIdentity({ input, attributes }: Subject, identity: JsonObject): Subject {
+  return { input: { ...input, cardea: { identity } }, attributes };
 }
 
 function failure(cause: unknown): Outcome {

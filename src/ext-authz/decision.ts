@@ -25,6 +25,10 @@ export type Decision =
       readonly verdict: "deny";
       /** Absent for a bare `false`: then Envoy answers 403 by itself. */
       readonly answer?: DeniedAnswer;
+      /** Nobody knows who asks, because the token is not good. */
+      readonly isUnauthenticated?: boolean;
+      /** For requests that go on all the same: dry-run. */
+      readonly changes?: RequestChanges;
       readonly metadata: JsonObject;
       readonly result: Value;
     }
@@ -49,6 +53,14 @@ export interface RequestChanges {
   readonly queryParametersToSet: readonly HeaderPair[];
 }
 
+export const NO_CHANGES: RequestChanges = {
+  headers: [],
+  headersToRemove: [],
+  responseHeadersToAdd: [],
+  queryParametersToRemove: [],
+  queryParametersToSet: [],
+};
+
 export interface DeniedAnswer {
   readonly headers: readonly HeaderPair[];
   readonly body: string;
@@ -56,8 +68,8 @@ export interface DeniedAnswer {
 }
 
 /**
- * Reads an outcome as a decision. `allow` is made here and nowhere else, and only of `true` or an object whose `allowed` is
- * `true`; every other outcome is a denial or a fault.
+ * Reads an outcome as a decision. `allow` is made here and nowhere else, and only of `true`, an object whose `allowed` is
+ * `true`, or such a decision of declarative policies; every other outcome is a denial or a fault.
  */
 export function toDecision(outcome: Outcome): Decision {
   switch (outcome.kind) {
@@ -68,6 +80,19 @@ export function toDecision(outcome: Outcome): Decision {
         if (cause instanceof DecisionFormError) return fault("invalid_decision", cause.message);
         throw cause;
       }
+    case "mesh":
+      return fromMesh(outcome.decision);
+    case "refused": {
+      const { code, status, body, wwwAuthenticate } = outcome;
+      const headers = wwwAuthenticate === undefined ? [] : [{ key: "www-authenticate", value: wwwAuthenticate }];
+      return {
+        verdict: "deny",
+        answer: { headers, body, httpStatus: status },
+        isUnauthenticated: status === 401,
+        metadata: { cardea: { layer: "identity", reason: code } },
+        result: { allowed: false, http_status: status, reason: code },
+      };
+    }
     case "undefined":
       return fault("undefined_decision", "undefined decision");
     case "ambiguous":
@@ -94,6 +119,23 @@ export function toDecision(outcome: Outcome): Decision {
 
 export function fault(code: FaultCode, message: string): Fault {
   return { verdict: "fault", code, message, logged: { message } };
+}
+
+/** What a proxy of the mesh answers by itself. */
+export const MESH_DENIAL: DeniedAnswer = { headers: [], body: "RBAC: access denied", httpStatus: 403 };
+
+function fromMesh(decision: Extract<Outcome, { kind: "mesh" }>["decision"]): Decision {
+  const { allowed, reason, by } = decision;
+  const metadata: JsonObject = {
+    cardea: {
+      layer: "mesh",
+      reason,
+      ...(by !== undefined && { policy: by.policy, action: by.action, rule: by.rule }),
+    },
+  };
+  const result = { ...decision } as unknown as JsonObject;
+  // `allowed` is the document's own, read strictly where it came in.
+  return allowed ? { verdict: "allow", metadata, result } : { verdict: "deny", answer: MESH_DENIAL, metadata, result };
 }
 
 function fromResult(result: Value): Decision {

@@ -10,6 +10,7 @@ export const Code = {
   PERMISSION_DENIED: 7,
   INTERNAL: 13,
   UNAVAILABLE: 14,
+  UNAUTHENTICATED: 16,
 } as const;
 export type Code = (typeof Code)[keyof typeof Code];
 

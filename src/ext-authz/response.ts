@@ -1,5 +1,5 @@
 import { setOwn, type JsonObject, type Value } from "../rego/value/index.ts";
-import type { Decision, DeniedAnswer, Fault, RequestChanges } from "./decision.ts";
+import { type Decision, type DeniedAnswer, type Fault, NO_CHANGES, type RequestChanges } from "./decision.ts";
 import { Code, faultRow, type OnError } from "./faults.ts";
 
 export type DeniedHttp = DeniedAnswer & { readonly kind: "denied" | "error" };
@@ -45,9 +45,13 @@ export function toCheckResponse(decision: Decision, options: ResponseOptions): C
       });
     case "deny":
       if (options.dryRun)
-        return withMetadata(decision.metadata, options, { code: Code.OK, message: "", http: NO_CHANGES });
+        return withMetadata(decision.metadata, options, {
+          code: Code.OK,
+          message: "",
+          http: { kind: "ok", ...(decision.changes ?? NO_CHANGES) },
+        });
       return withMetadata(decision.metadata, options, {
-        code: Code.PERMISSION_DENIED,
+        code: decision.isUnauthenticated === true ? Code.UNAUTHENTICATED : Code.PERMISSION_DENIED,
         message: "",
         ...(decision.answer !== undefined && { http: { kind: "denied", ...decision.answer } }),
       });
@@ -57,15 +61,6 @@ export function toCheckResponse(decision: Decision, options: ResponseOptions): C
       return decision satisfies never;
   }
 }
-
-const NO_CHANGES = {
-  kind: "ok",
-  headers: [],
-  headersToRemove: [],
-  responseHeadersToAdd: [],
-  queryParametersToRemove: [],
-  queryParametersToSet: [],
-} as const;
 
 /** What the client provoked is denied with the plugin's text; what it could not know, without one. */
 function toFaultResponse(fault: Fault, { onError, decisionId }: ResponseOptions): CheckResponse {

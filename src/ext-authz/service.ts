@@ -1,6 +1,7 @@
-import type { Call, Decider, Ruling } from "../decision/index.ts";
+import type { Account, Call, Decider, Ruled, Ruling } from "../decision/index.ts";
 import type { JsonObject, Value } from "../rego/value/index.ts";
 import type { Logger } from "../telemetry/index.ts";
+import { amend } from "./amend.ts";
 import { type Decision, type Fault, fault, toDecision } from "./decision.ts";
 import { InputError, WireError } from "./errors.ts";
 import { faultRow, type OnError } from "./faults.ts";
@@ -23,6 +24,17 @@ export interface Observer {
   decided(verdict: "allow" | "deny", seconds: number): void;
   /** No decision was reached, or it could not be logged. */
   failed(reason: string): void;
+  /** Declarative policies or identity had a part in it. */
+  accounted?(account: Account, verdict: Decision["verdict"]): void;
+}
+
+/** A request with its decision, ready to be answered and recorded. */
+interface Judged {
+  readonly input: Value;
+  readonly decision: Decision;
+  readonly account?: Account;
+  /** The account, for the decision log. */
+  readonly logged?: JsonObject;
 }
 
 /** envoy.service.auth.v3.Authorization, and v2's, without a transport: bytes in, bytes out. */
@@ -55,16 +67,12 @@ export class AuthorizationService {
    */
   async answer(bytes: Buffer, api: ApiVersion, call: Call): Promise<CheckResponse> {
     const ruling = this.#decider.open(call);
-    const { input, decision } = await this.#rule(ruling, bytes, api);
-    return this.#respond(ruling, input, decision);
+    return this.#respond(ruling, await this.#rule(ruling, bytes, api));
   }
 
-  async #rule(
-    ruling: Ruling,
-    bytes: Buffer,
-    api: ApiVersion,
-  ): Promise<{ readonly input: Value; readonly decision: Decision }> {
+  async #rule(ruling: Ruling, bytes: Buffer, api: ApiVersion): Promise<Judged> {
     let input: JsonObject;
+    let attributes: JsonObject | undefined;
     try {
       const request = readCheckRequest(bytes, api);
       const ambiguity = this.#options.guardsPaths ? ambiguityOf(request.http.path) : undefined;
@@ -74,30 +82,38 @@ export class AuthorizationService {
           decision: fault("ambiguous_path", `ambiguous path: ${ambiguity}`),
         };
       input = toInput(request, this.#options);
+      ({ attributes } = request);
     } catch (cause) {
       return { input: null, decision: inputFault(cause) };
     }
     try {
-      return { input, decision: toDecision(await ruling.evaluate(input)) };
+      const ruled = await ruling.rule({ input, attributes });
+      const { account } = ruled;
+      return {
+        input: ruled.input,
+        decision: amend(toDecision(ruled.outcome), ruled),
+        ...(account !== undefined && { account, logged: toLog(account, ruled.outcome) }),
+      };
     } catch (cause) {
       return { input, decision: internalFault(cause) };
     }
   }
 
   /** Answers and records, in this order of precedence: a fault's own error, then a log that failed, then the answer. */
-  #respond(ruling: Ruling, input: Value, decision: Decision): CheckResponse {
+  #respond(ruling: Ruling, judged: Judged): CheckResponse {
     const options: ResponseOptions = {
       onError: this.#options.onError,
       dryRun: this.#options.dryRun,
       decisionId: ruling.decisionId,
     };
-    this.#observe(ruling, decision);
-    const logFault = this.#record(ruling, input, decision);
-    const response = toCheckResponse(decision, options);
+    this.#observe(ruling, judged);
+    const logFault = this.#record(ruling, judged);
+    const response = toCheckResponse(judged.decision, options);
     return logFault === undefined ? response : toLogFailure(response, logFault, options);
   }
 
-  #observe(ruling: Ruling, decision: Decision): void {
+  #observe(ruling: Ruling, { decision, account }: Judged): void {
+    if (account !== undefined) this.#observer.accounted?.(account, decision.verdict);
     if (decision.verdict !== "fault") {
       this.#observer.decided(decision.verdict, ruling.elapsedNs() / 1e9);
       return;
@@ -109,10 +125,11 @@ export class AuthorizationService {
       });
   }
 
-  #record(ruling: Ruling, input: Value, decision: Decision): Fault | undefined {
+  #record(ruling: Ruling, { input, decision, logged }: Judged): Fault | undefined {
     try {
       ruling.record({
         input,
+        ...(logged !== undefined && { account: logged }),
         ...(decision.verdict === "fault" ? { error: decision.logged } : { result: decision.result }),
       });
       return undefined;
@@ -122,6 +139,15 @@ export class AuthorizationService {
       return fault("decision_log_error", cause instanceof Error ? cause.message : String(cause));
     }
   }
+}
+
+/** Names who decided, and the policy and rule where there is one. */
+function toLog({ layer, mesh }: Account, outcome: Ruled["outcome"]): JsonObject {
+  return {
+    layer,
+    ...(mesh !== undefined && { mesh: mesh as unknown as JsonObject }),
+    ...(outcome.kind === "refused" && { refusal: { code: outcome.code, reason: outcome.reason } }),
+  };
 }
 
 function toInputOrNull(make: () => JsonObject): Value {

@@ -1,19 +1,29 @@
-import { compile, type Policy } from "../rego/engine/index.ts";
+import { type Builtin, compile, type Policy } from "../rego/engine/index.ts";
 import { nodeBuiltins } from "../rego/node.ts";
 import type { Value } from "../rego/value/index.ts";
+import type { Declared } from "./declared.ts";
 import type { ModuleText, RegoVersion } from "./module-text.ts";
 
-/** Modules and base documents in, compiled policy out. @throws {CompileError} */
-export type Compile = (modules: readonly ModuleText[], data: Value) => Policy;
+/** Modules, base documents and policy documents in, compiled policy out. @throws {CompileError} */
+export type Compile = (modules: readonly ModuleText[], data: Value, declared: Declared | undefined) => Policy;
 
 export interface CompilerOptions {
   /** Language of modules that do not say otherwise. */
   readonly version: RegoVersion;
   /** Keep `print` calls; erased, they cost nothing. */
   readonly keepPrint: boolean;
+  /** Builtins of our own, over the schedules and rate limits of the policy documents. */
+  readonly extend?: (declared: Declared | undefined) => readonly Builtin[];
 }
 
 /** A compiler with every builtin there is. */
-export function regoCompiler({ version, keepPrint }: CompilerOptions): Compile {
-  return (modules, data) => compile({ modules, data, version, builtins: nodeBuiltins, keepPrint });
+export function regoCompiler({ version, keepPrint, extend = () => [] }: CompilerOptions): Compile {
+  return (modules, data, declared) =>
+    compile({
+      modules: [...modules, ...(declared?.modules ?? [])],
+      data,
+      version,
+      builtins: [...nodeBuiltins, ...extend(declared)],
+      keepPrint,
+    });
 }

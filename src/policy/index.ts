@@ -1,4 +1,5 @@
 export { type Compile, type CompilerOptions, regoCompiler } from "./compile.ts";
+export { Declared, type MeshOptions } from "./declared.ts";
 export { mergeInto } from "./data-document.ts";
 export { type BundleReply, BundleSource, type BundleSourceOptions, type BundleStatus } from "./bundle/bundle-source.ts";
 export { isUnderRoots } from "./bundle/manifest.ts";

@@ -1,11 +1,15 @@
 import type { Policy, Query } from "../rego/engine/index.ts";
 import type { JsonObject } from "../rego/value/index.ts";
+import type { Declared } from "./declared.ts";
 import type { ModuleText } from "./module-text.ts";
 
 /** What a decision asks: the document at a path below `data`, or a query of its own. */
 export type Entrypoint =
   | { readonly kind: "path"; readonly path: readonly (string | number)[] }
   | { readonly kind: "query"; readonly text: string };
+
+/** A module's first statement is its package. */
+const SYSTEM_PACKAGE = /^(?:\s|#[^\n]*\n)*package\s+system(?=[.[\s]|$)/;
 
 /**
  * Everything that decides, as of one moment: compiled modules, base documents and their revisions. Immutable: a request
@@ -19,6 +23,10 @@ export class Snapshot {
   /** Revisions of the bundles in it, by name. */
   readonly bundles: ReadonlyMap<string, string>;
   readonly policy: Policy;
+  /** Absent without policy documents. */
+  readonly declared: Declared | undefined;
+  /** Whether some module may decide requests: those below `data.system` serve logging and the API. */
+  readonly hasDecidingModules: boolean;
   readonly #queries = new Map<string, Query>();
   readonly #compileNs = new Map<string, number>();
 
@@ -28,12 +36,15 @@ export class Snapshot {
     data: JsonObject;
     bundles: ReadonlyMap<string, string>;
     policy: Policy;
+    declared: Declared | undefined;
   }) {
     this.generation = parts.generation;
     this.modules = parts.modules;
     this.data = parts.data;
     this.bundles = parts.bundles;
     this.policy = parts.policy;
+    this.declared = parts.declared;
+    this.hasDecidingModules = this.modules.some(({ text }) => !SYSTEM_PACKAGE.test(text));
   }
 
   /** What compiling an entrypoint's query took, to whoever asks first; undefined to all others. */

@@ -1,7 +1,9 @@
+import { DEFAULT_MESH } from "../istio/index.ts";
 import type { JsonObject, Value } from "../rego/value/index.ts";
 import { isUnderRoots, overlap } from "./bundle/manifest.ts";
 import type { Compile } from "./compile.ts";
 import { mergeInto } from "./data-document.ts";
+import { Declared, type MeshOptions, sameFiles } from "./declared.ts";
 import { LoadError, messageOf } from "./errors.ts";
 import type { ModuleText } from "./module-text.ts";
 import { Snapshot } from "./snapshot.ts";
@@ -10,6 +12,8 @@ import { Snapshot } from "./snapshot.ts";
 export interface Part {
   readonly modules: readonly ModuleText[];
   readonly data: JsonObject;
+  /** Files of policy documents. */
+  readonly declarations?: readonly ModuleText[];
   /** Bundles only: what they own. */
   readonly bundle?: { readonly revision: string; readonly roots: readonly string[] };
 }
@@ -17,20 +21,31 @@ export interface Part {
 /** The part that files and the REST API write to. */
 export const BASE_PART = "";
 
+const PLAIN_MESH: MeshOptions = { mesh: DEFAULT_MESH, isDescribed: false };
+
 /**
  * Holds the live snapshot. An update compiles a new one aside and publishes it by one assignment; one that fails changes
  * nothing, and the last good snapshot serves on.
  */
 export class PolicyStore {
   readonly #compile: Compile;
+  readonly #mesh: MeshOptions;
   #parts: ReadonlyMap<string, Part> = new Map();
   #current: Snapshot;
   #lastFailure: string | undefined;
   readonly #listeners = new Set<(snapshot: Snapshot) => void>();
 
-  constructor(compile: Compile) {
+  constructor(compile: Compile, mesh: MeshOptions = PLAIN_MESH) {
     this.#compile = compile;
-    this.#current = new Snapshot({ generation: 0, modules: [], data: {}, bundles: new Map(), policy: compile([], {}) });
+    this.#mesh = mesh;
+    this.#current = new Snapshot({
+      generation: 0,
+      modules: [],
+      data: {},
+      bundles: new Map(),
+      policy: compile([], {}, undefined),
+      declared: undefined,
+    });
   }
 
   get current(): Snapshot {
@@ -50,7 +65,7 @@ export class PolicyStore {
   /**
    * Replaces some parts; undefined removes one.
    *
-   * @throws {CompileError | LoadError} and nothing has changed.
+   * @throws {CompileError | IstioPolicyError | LoadError} and nothing has changed.
    */
   update(changes: ReadonlyMap<string, Part | undefined>): Snapshot {
     const parts = new Map(this.#parts);
@@ -72,7 +87,7 @@ export class PolicyStore {
     return snapshot;
   }
 
-  /** Replaces what is no bundle's. @throws {CompileError | LoadError} */
+  /** Replaces what is no bundle's. @throws {CompileError | IstioPolicyError | LoadError} */
   updateBase(base: Part): Snapshot {
     return this.update(new Map([[BASE_PART, base]]));
   }
@@ -106,6 +121,7 @@ export class PolicyStore {
     checkRoots(parts);
     const data: Record<string, Value> = {};
     const modules: ModuleText[] = [];
+    const files: ModuleText[] = [];
     const bundles = new Map<string, string>();
     for (const name of [...parts.keys()].sort()) {
       const part = parts.get(name) as Part;
@@ -115,20 +131,24 @@ export class PolicyStore {
           `${name === BASE_PART ? "base documents" : `bundle ${name}`}: merge error`,
         );
       modules.push(...part.modules);
+      files.push(...(part.declarations ?? []));
       if (part.bundle !== undefined) bundles.set(name, part.bundle.revision);
     }
-    const policy = sameModules(modules, this.#current.modules)
-      ? this.#current.policy.withData(data)
-      : this.#compile(modules, data);
-    return new Snapshot({ generation: this.#current.generation + 1, modules, data, bundles, policy });
+    const declared = this.#declare(files);
+    declared?.addTables(data);
+    const policy =
+      sameFiles(modules, this.#current.modules) && declared?.shape === this.#current.declared?.shape
+        ? this.#current.policy.withData(data)
+        : this.#compile(modules, data, declared);
+    return new Snapshot({ generation: this.#current.generation + 1, modules, data, bundles, policy, declared });
   }
-}
 
-function sameModules(a: readonly ModuleText[], b: readonly ModuleText[]): boolean {
-  return (
-    a.length === b.length &&
-    a.every((module, i) => module.file === b[i]?.file && module.text === b[i]?.text && module.version === b[i]?.version)
-  );
+  /** @throws {IstioPolicyError} */
+  #declare(files: readonly ModuleText[]): Declared | undefined {
+    if (files.length === 0 && !this.#mesh.isDescribed) return undefined;
+    const known = this.#current.declared;
+    return known !== undefined && sameFiles(files, known.files) ? known : new Declared(files, this.#mesh);
+  }
 }
 
 function checkRoots(parts: ReadonlyMap<string, Part>): void {

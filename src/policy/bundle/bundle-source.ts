@@ -163,9 +163,9 @@ export class BundleSource {
     this.#publish(await readBundle(name, files, { base: name, ...(verification !== undefined && { verification }) }));
   }
 
-  #publish({ manifest, modules, data }: Bundle): void {
+  #publish({ manifest, modules, data, declarations }: Bundle): void {
     const { name, activate, logger } = this.#options;
-    activate({ modules, data, bundle: { revision: manifest.revision, roots: manifest.roots } });
+    activate({ modules, data, declarations, bundle: { revision: manifest.revision, roots: manifest.roots } });
     this.#report({ activeRevision: manifest.revision, lastSuccessfulActivationMs: Date.now() });
     logger.info("Bundle loaded and activated successfully.", {
       name,

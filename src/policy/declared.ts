@@ -1,0 +1,80 @@
+import {
+  compileIstio,
+  DECISION_PATH,
+  type IstioProgram,
+  type JwtRule,
+  type MeshSettings,
+  TABLES_PATH,
+  TokenRules,
+} from "../istio/index.ts";
+import type { JsonObject, Value } from "../rego/value/index.ts";
+import { mergeInto, mountAt } from "./data-document.ts";
+import { LoadError } from "./errors.ts";
+import type { ModuleText } from "./module-text.ts";
+
+/** What policy documents are read with. */
+export interface MeshOptions {
+  readonly mesh: MeshSettings;
+  /**
+   * The operator has described the mesh, so that no policy at all means what it means there: everything is allowed.
+   * Otherwise a folder without policies has nothing to say.
+   */
+  readonly isDescribed: boolean;
+}
+
+/** The policy documents of a snapshot: Istio's kinds and our own, lowered to Rego. */
+export class Declared {
+  readonly files: readonly ModuleText[];
+  readonly program: IstioProgram;
+  /** Whether the documents decide requests: schedules and limits alone are only there for Rego to ask. */
+  readonly decides: boolean;
+  /** Equal for documents that need the same compiled modules and builtins; their tables may differ. */
+  readonly shape: string;
+  readonly #tokenRules: TokenRules;
+
+  /** @throws {IstioPolicyError} */
+  constructor(files: readonly ModuleText[], { mesh, isDescribed }: MeshOptions) {
+    this.files = files;
+    this.program = compileIstio({ files, mesh });
+    const { documents, schedules, rateLimits, requestAuthentications } = this.program;
+    this.decides = isDescribed || documents.length > schedules.length + rateLimits.length;
+    this.shape = JSON.stringify([
+      schedules.map(({ name, timeZone, windows, exceptions }) => [name, timeZone, windows, exceptions]),
+      rateLimits.map(({ name, limit, perMs, onStoreFailure }) => [name, limit, perMs, onStoreFailure]),
+    ]);
+    this.#tokenRules = new TokenRules(requestAuthentications, mesh);
+  }
+
+  /** Where the decision is, below `data`. */
+  get entrypoint(): readonly string[] {
+    return DECISION_PATH;
+  }
+
+  /** Modules to compile beside the operator's own. */
+  get modules(): readonly ModuleText[] {
+    return this.program.modules.map((module) => ({ ...module, version: "v1" }));
+  }
+
+  /** The rules for tokens of requests to an input document's destination; the same list for the same choice. */
+  tokenRules(input: JsonObject): readonly JwtRule[] {
+    return this.#tokenRules.for(input);
+  }
+
+  /** All rules for tokens, whatever their destination. */
+  get allTokenRules(): readonly JwtRule[] {
+    return this.program.requestAuthentications.flatMap(({ jwtRules }) => jwtRules);
+  }
+
+  /** Adds what the modules read. @throws {LoadError} when base documents already have it. */
+  addTables(data: Record<string, Value>): void {
+    if (!mergeInto(data, mountAt(TABLES_PATH, this.program.tables) as JsonObject))
+      throw new LoadError("merge_conflict", `base documents at ${TABLES_PATH.join(".")}: merge error`);
+  }
+}
+
+export function sameFiles(a: readonly ModuleText[], b: readonly ModuleText[]): boolean {
+  return (
+    a.length === b.length &&
+    a.every((file, i) => file.file === b[i]?.file && file.text === b[i]?.text && file.version === b[i]?.version)
+  );
+}
