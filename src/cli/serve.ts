@@ -1,8 +1,17 @@
+import cluster from "node:cluster";
 import { readFile } from "node:fs/promises";
 import { ConfigError, type Config, loadConfig } from "../config/index.ts";
+import { formatIstioDiagnostic, IstioPolicyError } from "../istio/index.ts";
 import { LoadError, type LoadOptions } from "../policy/index.ts";
 import { CompileError, explainDiagnostic } from "../rego/engine/index.ts";
-import { AddressError, type Addresses, type ApiTlsOptions, CardeaServer, ReadyTimeoutError } from "../server/index.ts";
+import {
+  AddressError,
+  type Addresses,
+  type ApiTlsOptions,
+  CardeaServer,
+  ReadyTimeoutError,
+  Supervisor,
+} from "../server/index.ts";
 import { createLogger, FileDescriptorWriter, type Logger } from "../telemetry/index.ts";
 import type { Terminal } from "./terminal.ts";
 import { OPA_VERSION } from "./version.ts";
@@ -27,6 +36,11 @@ export interface ServeSettings {
   readonly waitSeconds: number;
   readonly readyTimeoutSeconds: number;
   readonly maxErrors: number;
+  /** Processes that serve; 1 for this one alone. */
+  readonly workers: number;
+  readonly workerTimeoutSeconds: number;
+  /** 0 for Node's own measure. */
+  readonly workerHeapMiB: number;
   readonly authentication: "token" | "tls" | "off";
   readonly authorization: "basic" | "off";
   readonly tls: {
@@ -59,6 +73,7 @@ export async function serve(
 ): Promise<number> {
   const writer = new FileDescriptorWriter(2);
   const logger = createLogger({ level: settings.logLevel, format: settings.logFormat, writer });
+  if (settings.workers > 1 && cluster.isPrimary) return supervise(settings, logger);
   let server: CardeaServer;
   try {
     const config = await readConfig(settings, terminal, logger);
@@ -93,10 +108,25 @@ export async function serve(
   } catch (cause) {
     writer.flushSync();
     terminal.err(startFailure(cause, settings.maxErrors));
+    // The channel to its supervisor would keep a worker alive that has nothing to serve.
+    if (cluster.isWorker) process.exit(1);
     return 1;
   }
   await server.stop();
   return 0;
+}
+
+/** Beyond the grace period, what the log sinks may take. */
+const STOP_MARGIN_MS = 15_000;
+
+function supervise(settings: ServeSettings, logger: Logger): Promise<number> {
+  return new Supervisor({
+    workers: settings.workers,
+    stallMs: settings.workerTimeoutSeconds * 1000,
+    stopMs: (settings.waitSeconds + settings.graceSeconds) * 1000 + STOP_MARGIN_MS,
+    heapMiB: settings.workerHeapMiB,
+    logger,
+  }).run();
 }
 
 /** @throws {ConfigError} */
@@ -171,6 +201,12 @@ function startFailure(cause: unknown, maxErrors: number): string {
     const shown = diagnostics.slice(0, maxErrors).map(explainDiagnostic);
     if (diagnostics.length > maxErrors) shown.push(`… and ${diagnostics.length - maxErrors} more`);
     return `error: the policies do not compile\n\n${shown.join("\n\n")}\n`;
+  }
+  if (cause instanceof IstioPolicyError) {
+    const { diagnostics } = cause;
+    const shown = diagnostics.slice(0, maxErrors).map(formatIstioDiagnostic);
+    if (diagnostics.length > maxErrors) shown.push(`… and ${diagnostics.length - maxErrors} more`);
+    return `error: the policy documents have errors\n\n${shown.join("\n")}\n`;
   }
   if (cause instanceof ConfigError) return `error: config error: ${cause.message}\n`;
   if (cause instanceof LoadError) return `error: load error: ${cause.message}\n`;

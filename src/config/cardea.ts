@@ -9,6 +9,8 @@ export interface CardeaConfig {
   readonly timeSource: "system" | "request";
   readonly trustJwtAuthnMetadata: boolean;
   readonly mesh: MeshConfig;
+  /** Whether there is a block about the mesh at all. */
+  readonly isMeshDescribed: boolean;
   readonly limits: LimitsConfig;
   readonly grpc: GrpcConfig;
   /** Absent when checks come by gRPC alone. */
@@ -78,6 +80,7 @@ export function readCardea(section: Section): CardeaConfig {
     guardsPaths: section.choice("path_guard", ["off", "deny"], "off") === "deny",
     timeSource: section.choice("time_source", ["system", "request"], "system"),
     trustJwtAuthnMetadata: identity.boolean("trust_jwt_authn_metadata", false),
+    isMeshDescribed: section.has("mesh"),
     mesh: readMesh(section.section("mesh")),
     limits: {
       evaluationMs: limits.count("evaluation_ms", 1, 250),

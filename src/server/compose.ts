@@ -21,7 +21,7 @@ import {
   publicConfig,
   type ServiceConfig,
 } from "../config/index.ts";
-import { Decider } from "../decision/index.ts";
+import { type Account, Decider } from "../decision/index.ts";
 import { consoleSink, DecisionRecorder, HttpSink, type Sink } from "../decision-log/index.ts";
 import {
   AuthorizationService,
@@ -36,6 +36,8 @@ import type { JsonObject, Value } from "../rego/value/index.ts";
 import { type LineWriter, type Logger, Metrics, PluginStates } from "../telemetry/index.ts";
 import { GrpcListener } from "./grpc-listener.ts";
 import { composeBundles } from "./compose-bundles.ts";
+import { composeDeclared, type DeclaredParts } from "./compose-declared.ts";
+import { exhaustedLimits } from "./extensions.ts";
 import { httpAuthzHandler } from "./http-authz.ts";
 import { type HttpHandler, HttpListener } from "./http-listener.ts";
 import { parseHttpAddress } from "./listen-address.ts";
@@ -63,6 +65,7 @@ export interface Parts {
   readonly metrics: Metrics;
   readonly recorder: DecisionRecorder;
   readonly bundles: readonly BundleSource[];
+  readonly declared: DeclaredParts;
   /** Absent when no ext_authz plugin is configured. */
   readonly grpc: GrpcListener | undefined;
   /** Absent unless `cardea.http_authz` is configured. */
@@ -86,14 +89,17 @@ export async function compose(options: ComposeOptions): Promise<Parts> {
   const runtime: Value = { config: shownConfig, env: env as JsonObject, version: options.version, commit: "" };
   const metrics = new Metrics();
   const states = new PluginStates();
-  const store = new PolicyStore(compiler(options));
+  const declared = await composeDeclared(config, metrics, logger);
+  const store = new PolicyStore(compiler(options, declared), declared.mesh);
   store.onPublish((snapshot) => {
     metrics.policyGeneration.set(snapshot.generation);
     metrics.policyLoaded.setToCurrentTime();
   });
   const recorder = composeRecorder(options, store, labels, runtime, metrics);
-  const io = lazyIo(config);
-  const service = await composeService(options, { store, recorder, metrics, runtime, io });
+  const io = lazyIo(config, declared);
+  const bundles = composeBundles(config, store, states, logger);
+  const service = await composeService(options, { store, recorder, metrics, runtime, io, declared, bundles });
+  declared.follow(store);
   const evaluator = new ApiEvaluator({
     store,
     recorder,
@@ -116,7 +122,8 @@ export async function compose(options: ComposeOptions): Promise<Parts> {
     states,
     metrics,
     recorder,
-    bundles: composeBundles(config, store, states, logger),
+    bundles,
+    declared,
     grpc: service && (await composeGrpc(options, service, metrics)),
     httpAuthz: await composeHttpAuthz(options, service, metrics),
     apiHandler: router([
@@ -132,8 +139,8 @@ export async function compose(options: ComposeOptions): Promise<Parts> {
 }
 
 /** `print` costs something even when nobody reads it: it is compiled out above log level info, as in OPA. */
-function compiler({ regoVersion, logger }: ComposeOptions): Compile {
-  return regoCompiler({ version: regoVersion, keepPrint: logger.isEnabled("info") });
+function compiler({ regoVersion, logger }: ComposeOptions, { extend }: DeclaredParts): Compile {
+  return regoCompiler({ version: regoVersion, keepPrint: logger.isEnabled("info"), extend });
 }
 
 function composeRecorder(
@@ -197,12 +204,14 @@ interface ServiceParts {
   readonly metrics: Metrics;
   readonly runtime: Value;
   readonly io: Io;
+  readonly declared: DeclaredParts;
+  readonly bundles: readonly BundleSource[];
 }
 
 /** The one service behind every port for checks. */
 async function composeService(
   { config, logger, env }: ComposeOptions,
-  { store, recorder, metrics, runtime, io }: ServiceParts,
+  { store, recorder, metrics, runtime, io, declared, bundles }: ServiceParts,
 ): Promise<AuthorizationService | undefined> {
   const { plugin, cardea } = config;
   if (plugin === undefined) return undefined;
@@ -220,6 +229,9 @@ async function composeService(
     logger,
     keepsNdResults: config.ndBuiltinCache,
     timeFromRequest: cardea.timeSource === "request",
+    identity: declared.identity,
+    exhaustedLimits,
+    isIncomplete: () => bundles.some((bundle) => !bundle.isActivated),
   });
   store.onPublish((snapshot) => decider.warm(snapshot));
   return new AuthorizationService(
@@ -234,9 +246,21 @@ async function composeService(
     {
       decided: (verdict, seconds) => metrics.observeDecision(verdict, seconds),
       failed: (reason) => metrics.countFault(reason),
+      accounted: (account, verdict) => countAccount(metrics, account, verdict),
     },
     logger,
   );
+}
+
+/** By policy and rule where one decided: only those that have decided something make a series. */
+function countAccount(metrics: Metrics, { layer, mesh }: Account, verdict: "allow" | "deny" | "fault"): void {
+  const by = layer === "mesh" ? mesh?.by : undefined;
+  metrics.rulings.inc({
+    layer,
+    verdict,
+    policy: by?.policy ?? "",
+    rule: by === undefined ? "" : String(by.rule),
+  });
 }
 
 async function composeGrpc(
@@ -309,9 +333,11 @@ async function tlsFiles(path: string, tls: GrpcTlsConfig | undefined, logger: Lo
 }
 
 /** The HTTP client for policies is loaded when one first asks for it. */
-function lazyIo(config: Config): Io {
+function lazyIo(config: Config, { host }: DeclaredParts): Io {
   let answer: Promise<Io> | undefined;
   return async (request) => {
+    // Counters need no HTTP client.
+    if (request.kind === "host") return host(request.name, request.operand);
     answer ??= import("./rego-io.ts").then(({ RegoIo }) => {
       const { interQueryMaxBytes } = config.caching;
       return new RegoIo(interQueryMaxBytes === undefined ? {} : { cacheBytes: interQueryMaxBytes }).answer;

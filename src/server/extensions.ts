@@ -40,11 +40,10 @@ export function extensionBuiltins({ schedules, limits }: Extensions, limiter: Li
     const known = context.memo.get(memoKey);
     if (known !== undefined) return known as JsonObject;
     if (!limiter.answersAtOnce) {
-      return context.io(memoKey, {
-        kind: "host",
-        name: TAKE,
-        operand: { limit: { ...limit }, key: text },
-      }) as JsonObject;
+      const operand = { limit: { ...limit }, key: text };
+      const verdict = context.io(memoKey, { kind: "host", name: TAKE, operand }) as JsonObject;
+      context.memo.set(memoKey, verdict);
+      return verdict;
     }
     const verdict = toValue(limit, limiter.take(limit, text) as LimiterVerdict);
     context.memo.set(memoKey, verdict);
@@ -96,6 +95,17 @@ export function extensionBuiltins({ schedules, limits }: Extensions, limiter: Li
       call: take,
     }),
   ];
+}
+
+/** Headers for clients about the limits that a query found exhausted, of what its evaluation remembers. */
+export function exhaustedLimits(memo: ReadonlyMap<string, Value>): readonly Readonly<Record<string, string>>[] {
+  const found: Readonly<Record<string, string>>[] = [];
+  for (const [name, value] of memo) {
+    if (!name.startsWith(`${TAKE}\0`)) continue;
+    const { allowed, headers } = value as JsonObject;
+    if (allowed === false) found.push(headers as Readonly<Record<string, string>>);
+  }
+  return found;
 }
 
 /** Answers the host requests of these builtins, where counters live elsewhere. */

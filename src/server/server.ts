@@ -1,6 +1,7 @@
 import type { Config } from "../config/index.ts";
 import {
   BASE_PART,
+  LoadError,
   type LoadOptions,
   loadPaths,
   type Part,
@@ -8,12 +9,14 @@ import {
   type PolicyStore,
   splitPrefix,
 } from "../policy/index.ts";
+import { formatIstioDiagnostic, IstioPolicyError } from "../istio/index.ts";
 import { CompileError, explainDiagnostic, formatDiagnostic } from "../rego/engine/index.ts";
 import type { LineWriter, Logger } from "../telemetry/index.ts";
 import { compose, GRPC_PLUGIN, type Parts } from "./compose.ts";
 import { HttpListener, type HttpTlsOptions } from "./http-listener.ts";
 import { AddressError, parseHttpAddress } from "./listen-address.ts";
 import { TlsFiles, type TlsPaths } from "./tls-files.ts";
+import { WorkerLink } from "./worker-link.ts";
 
 export interface ServerOptions {
   readonly config: Config;
@@ -71,11 +74,13 @@ export class CardeaServer {
   readonly #http: HttpListener[] = [];
   #watcher: PathWatcher | undefined;
   #tlsFiles: TlsFiles | undefined;
+  readonly #link: WorkerLink;
   #isStopping = false;
 
   private constructor(options: ServerOptions, parts: Parts) {
     this.#options = options;
     this.#parts = parts;
+    this.#link = new WorkerLink(parts.metrics, parts.store, options.logger);
   }
 
   /**
@@ -130,6 +135,7 @@ export class CardeaServer {
     bundles
       .then(() => this.#serveOncePublished())
       .catch((cause: unknown) => options.logger.error("Bundles failed.", { err: cause }));
+    this.#link.ready();
     return addresses;
   }
 
@@ -154,8 +160,10 @@ export class CardeaServer {
     this.prepareStop();
     await Promise.all([grpc?.stop(shutdownGraceMs), ...this.#http.map((listener) => listener.stop(shutdownGraceMs))]);
     logger.info("Server shutdown.");
+    await this.#parts.declared.close();
     await recorder.stop(shutdownGraceMs);
     await this.#options.writer.flush();
+    this.#link.close();
   }
 
   /** @throws when the certificate cannot be used. */
@@ -174,8 +182,12 @@ export class CardeaServer {
     const { paths, loading } = this.#options;
     if (paths.length === 0) return;
     const loaded = await loadPaths(paths, loading);
-    const part: Part = { modules: loaded.modules, data: loaded.data };
-    this.#parts.store.update(new Map([[BASE_PART, part]]));
+    const { modules, data, declarations } = loaded;
+    const { store } = this.#parts;
+    if (declarations.length === 0 && modules.length === 0 && (store.base.declarations ?? []).length > 0)
+      throw new LoadError("not_found", `${paths.join(", ")}: no policies are left`);
+    const part: Part = { modules, data, declarations };
+    store.update(new Map([[BASE_PART, part]]));
   }
 
   async #watch(): Promise<void> {
@@ -195,6 +207,7 @@ export class CardeaServer {
     const startedMs = performance.now();
     try {
       await this.#load();
+      this.#link.filesTookOver();
       metrics.policyReloads.inc({ result: "ok" });
       logger.info("Processed file watch event.", {
         duration: `${(performance.now() - startedMs).toFixed(3)}ms`,
@@ -216,6 +229,13 @@ export class CardeaServer {
           ...serving,
           err: formatDiagnostic(diagnostic),
           detail: explainDiagnostic(diagnostic),
+        });
+      }
+    } else if (cause instanceof IstioPolicyError) {
+      for (const diagnostic of cause.diagnostics.slice(0, MAX_REPORTED)) {
+        logger.error("Reload failed: policy documents have errors. The last good ones serve on.", {
+          ...serving,
+          err: formatIstioDiagnostic(diagnostic),
         });
       }
     } else logger.error("Reload failed. The last good policies serve on.", { ...serving, err: cause });

@@ -1,4 +1,4 @@
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import { Counter, collectDefaultMetrics, Gauge, Histogram, type MetricObject, Registry } from "prom-client";
 
 /** Every metric, with what it counts. Names without `cardea_` are OPA's and its plugin's. */
 export const METRICS = {
@@ -6,10 +6,15 @@ export const METRICS = {
   grpc_request_duration_seconds: "A histogram of duration for grpc authz requests.",
   error_counter: "A counter for errors",
   cardea_decisions_total: "Checks that reached a decision, by verdict.",
+  cardea_rulings_total:
+    "Checks by the layer that had the last word, and the declarative policy and rule where one did.",
+  cardea_rate_limit_failures_total: "Attempts that could not be counted because the store failed, by rate limit.",
   cardea_faults_total: "Checks that reached no decision, by reason.",
   cardea_checks_in_flight: "Checks being decided now.",
   cardea_connections_refused_total: "Connections to the check port that were turned away, by reason.",
   cardea_decision_duration_seconds: "Time from the arrival of a check to its decision.",
+  cardea_workers: "Worker processes, with --workers.",
+  cardea_worker_restarts_total: "Worker processes that ended and were replaced.",
   cardea_policy_generation: "Number of the live policy snapshot.",
   cardea_policy_loaded_timestamp_seconds: "When the live policy snapshot was published.",
   cardea_policy_reloads_total: "Attempts to publish a policy snapshot, by result.",
@@ -30,18 +35,22 @@ export class Metrics {
   readonly registry = new Registry();
   readonly httpDuration = this.#histogram("http_request_duration_seconds", HTTP_BUCKETS, ["code", "handler", "method"]);
   readonly decisions = this.#counter("cardea_decisions_total", ["verdict"]);
+  readonly rulings = this.#counter("cardea_rulings_total", ["layer", "verdict", "policy", "rule"]);
+  readonly rateLimitFailures = this.#counter("cardea_rate_limit_failures_total", ["limit"]);
   readonly faults = this.#counter("cardea_faults_total", ["reason"]);
   readonly connectionsRefused = this.#counter("cardea_connections_refused_total", ["reason"]);
   readonly inFlight = this.#gauge("cardea_checks_in_flight");
   readonly decisionDuration = this.#histogram("cardea_decision_duration_seconds", DECISION_BUCKETS, []);
-  readonly policyGeneration = this.#gauge("cardea_policy_generation");
-  readonly policyLoaded = this.#gauge("cardea_policy_loaded_timestamp_seconds");
+  // Of several workers the latest counts: a sum would be no generation.
+  readonly policyGeneration = this.#gauge("cardea_policy_generation", "max");
+  readonly policyLoaded = this.#gauge("cardea_policy_loaded_timestamp_seconds", "max");
   readonly policyReloads = this.#counter("cardea_policy_reloads_total", ["result"]);
   readonly logDropped = this.#counter("cardea_decision_log_dropped_total", ["sink", "reason"]);
   readonly logUploads = this.#counter("cardea_decision_log_uploads_total", ["result"]);
   #pluginDuration: Histogram | undefined;
   #pluginErrors: Counter | undefined;
   #hasDefaults = false;
+  #sum: (() => Promise<string>) | undefined;
 
   /** The plugin's own two, only with `enable-performance-metrics`. */
   enablePluginMetrics(options: PluginMetricsOptions): void {
@@ -60,12 +69,27 @@ export class Metrics {
     this.#pluginErrors?.inc({ reason });
   }
 
+  /** Answers `text` for all processes of this server instead of this one alone. */
+  sumWith(sum: () => Promise<string>): void {
+    this.#sum = sum;
+  }
+
   async text(): Promise<string> {
-    if (!this.#hasDefaults) {
-      this.#hasDefaults = true;
-      collectDefaultMetrics({ register: this.registry });
-    }
+    if (this.#sum !== undefined) return this.#sum();
+    this.#collectDefaults();
     return this.registry.metrics();
+  }
+
+  /** This process's own values, to be summed with those of others. */
+  async values(): Promise<readonly MetricObject[]> {
+    this.#collectDefaults();
+    return (await this.registry.getMetricsAsJSON()) as MetricObject[];
+  }
+
+  #collectDefaults(): void {
+    if (this.#hasDefaults) return;
+    this.#hasDefaults = true;
+    collectDefaultMetrics({ register: this.registry });
   }
 
   get contentType(): string {
@@ -76,8 +100,8 @@ export class Metrics {
     return new Counter({ name, help: METRICS[name], labelNames, registers: [this.registry] });
   }
 
-  #gauge(name: keyof typeof METRICS): Gauge {
-    return new Gauge({ name, help: METRICS[name], registers: [this.registry] });
+  #gauge(name: keyof typeof METRICS, aggregator: "sum" | "max" = "sum"): Gauge {
+    return new Gauge({ name, help: METRICS[name], aggregator, registers: [this.registry] });
   }
 
   #histogram(name: keyof typeof METRICS, buckets: readonly number[], labelNames: string[]): Histogram {

@@ -1,0 +1,100 @@
+import { type Config, ConfigError } from "../config/index.ts";
+import type { IdentityOptions } from "../decision/index.ts";
+import { Authenticator, IdentityConfigError, readIdentityConfig } from "../identity/index.ts";
+import type { Declared, MeshOptions, PolicyStore } from "../policy/index.ts";
+import {
+  Limiter,
+  openRateLimitStore,
+  type RateLimit,
+  type RateLimitStore,
+  readRateLimitStoreConfig,
+} from "../ratelimit/index.ts";
+import type { Builtin, IoAnswer } from "../rego/engine/index.ts";
+import type { Value } from "../rego/value/index.ts";
+import { compileSchedule } from "../schedule/index.ts";
+import type { Logger, Metrics } from "../telemetry/index.ts";
+import { type Extensions, extensionBuiltins, extensionHost } from "./extensions.ts";
+
+/** What policy documents need around them: the mesh, counters, and whoever verifies tokens. */
+export interface DeclaredParts {
+  readonly mesh: MeshOptions;
+  readonly identity: IdentityOptions;
+  /** Builtins over a snapshot's schedules and limits. */
+  readonly extend: (declared: Declared | undefined) => readonly Builtin[];
+  /** Answers their requests, where counters live elsewhere. */
+  readonly host: (name: string, operand: Value) => Promise<IoAnswer>;
+  /** Lets issuers be asked for the keys of each snapshot's tokens. */
+  follow(store: PolicyStore): void;
+  close(): Promise<void>;
+}
+
+/** @throws {ConfigError} */
+export async function composeDeclared(config: Config, metrics: Metrics, logger: Logger): Promise<DeclaredParts> {
+  const { trustsEnvoy, rules, settings, unknownKeys } = identityConfig(config);
+  for (const key of unknownKeys) logger.warning(`config: ${key} is not a known key`);
+  const counters = await openCounters(config, logger);
+  const limiter = new Limiter(counters, ({ name }) => metrics.rateLimitFailures.inc({ limit: name }));
+  const authenticator = new Authenticator({ settings });
+  const { isMeshDescribed, mesh } = config.cardea;
+  return {
+    // The proxy's own claims reach policies as an identity, never as metadata.
+    mesh: { mesh: { ...mesh, trustJwtAuthnMetadata: false }, isDescribed: isMeshDescribed },
+    identity: { authenticator, trustsEnvoy, rules },
+    extend: (declared) => extensionBuiltins(extensionsOf(declared), limiter),
+    host: extensionHost(limiter),
+    follow(store) {
+      store.onPublish(({ declared, hasDecidingModules }) => {
+        if (declared?.program.documents.length === 0 && !hasDecidingModules)
+          logger.warning("There are no policies. As in a mesh without policies, every request is allowed.");
+        const all = [...(declared?.allTokenRules ?? []), ...rules];
+        authenticator.configure(all).then(
+          () => reportKeys(authenticator, logger),
+          (cause: unknown) => logger.error("Keys of tokens could not be prepared.", { err: cause }),
+        );
+      });
+    },
+    async close() {
+      authenticator.stop();
+      await counters.close();
+    },
+  };
+}
+
+function identityConfig({ cardea }: Config): ReturnType<typeof readIdentityConfig> {
+  try {
+    return readIdentityConfig(cardea.identity, cardea.limits.tokenBytes);
+  } catch (cause) {
+    if (cause instanceof IdentityConfigError) throw new ConfigError(cause.message, { cause });
+    throw cause;
+  }
+}
+
+async function openCounters({ cardea }: Config, logger: Logger): Promise<RateLimitStore> {
+  try {
+    return await openRateLimitStore(readRateLimitStoreConfig(cardea.rateLimits), (error) =>
+      logger.error("The store of rate limits cannot be reached.", { err: error }),
+    );
+  } catch (cause) {
+    if (cause instanceof RangeError) throw new ConfigError(cause.message, { cause });
+    throw cause;
+  }
+}
+
+function extensionsOf(declared: Declared | undefined): Extensions {
+  const { schedules = [], rateLimits = [] } = declared?.program ?? {};
+  return {
+    schedules: new Map(schedules.map((schedule) => [schedule.name, compileSchedule(schedule)])),
+    limits: new Map(
+      rateLimits.map(({ name, limit, perMs, onStoreFailure }): readonly [string, RateLimit] => [
+        name,
+        { name, limit, perMs, onStoreFailure, algorithm: "token-bucket" },
+      ]),
+    ),
+  };
+}
+
+function reportKeys(authenticator: Authenticator, logger: Logger): void {
+  for (const { location, problem } of authenticator.status()) {
+    if (problem !== undefined) logger.warning("Keys of an issuer are not there yet.", { keys: location, err: problem });
+  }
+}
