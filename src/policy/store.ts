@@ -34,6 +34,7 @@ export class PolicyStore {
   #current: Snapshot;
   #lastFailure: string | undefined;
   readonly #listeners = new Set<(snapshot: Snapshot) => void>();
+  readonly #baseListeners = new Set<(base: Part) => void>();
 
   constructor(compile: Compile, mesh: MeshOptions = PLAIN_MESH) {
     this.#compile = compile;
@@ -89,7 +90,15 @@ export class PolicyStore {
 
   /** Replaces what is no bundle's. @throws {CompileError | IstioPolicyError | LoadError} */
   updateBase(base: Part): Snapshot {
-    return this.update(new Map([[BASE_PART, base]]));
+    const snapshot = this.update(new Map([[BASE_PART, base]]));
+    for (const listener of this.#baseListeners) listener(base);
+    return snapshot;
+  }
+
+  /** Calls back after every `updateBase`. @returns a function that ends it. */
+  onBaseWrite(listener: (base: Part) => void): () => void {
+    this.#baseListeners.add(listener);
+    return () => this.#baseListeners.delete(listener);
   }
 
   /** The base documents and modules that are no bundle's. */

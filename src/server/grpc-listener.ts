@@ -1,11 +1,10 @@
-import { rmSync } from "node:fs";
 import { type handleUnaryCall, Server, type ServerUnaryCall, type ServiceDefinition } from "@grpc/grpc-js";
 import { type ApiVersion, type AuthorizationService, Code, FAULTS, RpcError } from "../ext-authz/index.ts";
 import type { Logger } from "../telemetry/index.ts";
 import { callerId, grpcCredentials } from "./grpc-credentials.ts";
 import { GrpcHealth, HEALTH_SERVICE } from "./grpc-health.ts";
 import { type GrpcLimits, limitConnections, limitSessions, serverOptions, sessionsOf } from "./grpc-limits.ts";
-import { formatAddress, type ListenAddress, parseGrpcAddress } from "./listen-address.ts";
+import { formatAddress, type ListenAddress, parseGrpcAddress, removeStaleSocket } from "./listen-address.ts";
 import type { TlsFiles } from "./tls-files.ts";
 
 export interface GrpcListenerOptions {
@@ -90,7 +89,7 @@ export class GrpcListener {
   }
 
   async #bind(address: ListenAddress): Promise<number> {
-    if (address.kind === "unix") rmSync(address.path, { force: true });
+    if (address.kind === "unix") removeStaleSocket(address.path);
     if (address.kind !== "tcp")
       return this.#bindTo(address.kind === "unix" ? `unix:${address.path}` : `unix:\0${address.name}`);
     if (address.host !== "") return this.#bindTo(formatAddress(address));

@@ -1,8 +1,8 @@
-import { chmodSync, rmSync } from "node:fs";
+import { chmodSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Server as TlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
-import { formatAddress, type ListenAddress } from "./listen-address.ts";
+import { formatAddress, type ListenAddress, removeStaleSocket } from "./listen-address.ts";
 import type { TlsFiles } from "./tls-files.ts";
 
 export type HttpHandler = (message: IncomingMessage, response: ServerResponse) => void;
@@ -52,7 +52,7 @@ export class HttpListener {
         ? createServer(limits, this.#handler)
         : (await import("node:https")).createServer({ ...limits, ...tlsOptions(tls) }, this.#handler);
     this.#server = server;
-    if (address.kind === "unix") rmSync(address.path, { force: true });
+    if (address.kind === "unix") removeStaleSocket(address.path);
     await new Promise<void>((resolve, reject) => {
       server.once("error", reject);
       const listening = (): void => {

@@ -2,3 +2,4 @@ export { AddressError } from "./listen-address.ts";
 export { packageRoot } from "./package-root.ts";
 export { RegoIo } from "./rego-io.ts";
 export { type Addresses, type ApiTlsOptions, CardeaServer, ReadyTimeoutError, type ServerOptions } from "./server.ts";
+export { Supervisor } from "./supervisor.ts";

@@ -1,3 +1,6 @@
+import cluster from "node:cluster";
+import { rmSync } from "node:fs";
+
 /** Where to listen. */
 export type ListenAddress =
   | { readonly kind: "tcp"; readonly host: string; readonly port: number }
@@ -61,4 +64,12 @@ export function formatAddress(address: ListenAddress, port?: number): string {
     default:
       return address satisfies never;
   }
+}
+
+/**
+ * Removes the socket file a killed process left behind. Of several workers only the first does, which starts alone: for
+ * the others the file is the socket in use.
+ */
+export function removeStaleSocket(path: string): void {
+  if (cluster.worker === undefined || cluster.worker.id === 1) rmSync(path, { force: true });
 }

@@ -44,6 +44,7 @@ export function freePort(): Promise<number> {
 export interface Program {
   readonly process: ChildProcess;
   readonly grpc: string;
+  readonly api: string;
   readonly diagnostics: string;
   readonly folder: string;
   /** Lines of its log so far. */
@@ -64,13 +65,14 @@ export interface ProgramOptions {
 export async function startProgram({ main, policy, set = [], flags = [] }: ProgramOptions): Promise<Program> {
   const folder = await mkdtemp(join(tmpdir(), "cardea-program-"));
   await writeFile(join(folder, "policy.rego"), policy);
-  const [grpc, diagnostics] = [`127.0.0.1:${await freePort()}`, `127.0.0.1:${await freePort()}`];
+  const address = async (): Promise<string> => `127.0.0.1:${await freePort()}`;
+  const [grpc, api, diagnostics] = [await address(), await address(), await address()];
   const settings = [`plugins.envoy_ext_authz_grpc.addr=${grpc}`, ...set].flatMap((text) => ["--set", text]);
   const args = [
     "run",
     "--server",
     "--addr",
-    "127.0.0.1:0",
+    api,
     "--diagnostic-addr",
     diagnostics,
     ...settings,
@@ -88,6 +90,7 @@ export async function startProgram({ main, policy, set = [], flags = [] }: Progr
   const program: Program = {
     process: child,
     grpc,
+    api,
     diagnostics,
     folder,
     log,

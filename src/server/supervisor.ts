@@ -1,0 +1,226 @@
+import cluster, { type Worker } from "node:cluster";
+import { AggregatorRegistry, Counter, Gauge, type MetricObject, Registry } from "prom-client";
+import { type Logger, METRICS } from "../telemetry/index.ts";
+import type { FromWorker, ToWorker } from "./worker-messages.ts";
+
+export interface SupervisorOptions {
+  readonly workers: number;
+  /** Silence after which a worker counts as stuck; 0 to wait for ever. */
+  readonly stallMs: number;
+  /** From the signal to the moment when a worker that has not ended is killed. */
+  readonly stopMs: number;
+  /** Heap of one worker, MiB; 0 for Node's own measure. */
+  readonly heapMiB: number;
+  readonly logger: Logger;
+}
+
+/** The wait before a replacement: none for a first crash, then doubling, and none again after a quiet minute. */
+const FIRST_BACKOFF_MS = 100;
+const MAX_BACKOFF_MS = 30_000;
+const QUIET_MS = 60_000;
+/** Metrics of a worker that does not answer are left out of the sum. */
+const COLLECT_MS = 1000;
+
+interface Round {
+  readonly waiting: Set<number>;
+  readonly metrics: (readonly MetricObject[])[];
+  readonly finish: () => void;
+}
+
+/**
+ * Runs several copies of this program on the same ports. It accepts connections and hands them on in turn, and serves
+ * nothing itself, so that nothing a request does can end it.
+ */
+export class Supervisor {
+  readonly #options: SupervisorOptions;
+  readonly #registry = new Registry();
+  readonly #restarts = new Counter({
+    name: "cardea_worker_restarts_total",
+    help: METRICS.cardea_worker_restarts_total,
+    registers: [this.#registry],
+  });
+  readonly #gauge = new Gauge({ name: "cardea_workers", help: METRICS.cardea_workers, registers: [this.#registry] });
+  readonly #lastBeatMs = new Map<number, number>();
+  readonly #rounds = new Map<number, Round>();
+  #base: string | undefined;
+  #roundCount = 0;
+  #crashes = 0;
+  #lastCrashMs = Number.NEGATIVE_INFINITY;
+  #isStopping = false;
+
+  constructor(options: SupervisorOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Runs until a signal ends it, or until the first worker cannot start.
+   *
+   * @returns the exit code.
+   */
+  async run(): Promise<number> {
+    const { workers, heapMiB } = this.#options;
+    cluster.setupPrimary({
+      execArgv: heapMiB > 0 ? [...process.execArgv, `--max-old-space-size=${heapMiB}`] : process.execArgv,
+    });
+    cluster.on("message", (worker, message: FromWorker) => this.#onMessage(worker, message));
+    const stopped = this.#stopOnSignal();
+    // Alone, the first one shows whether there is anything good to serve; a crash loop of many would not.
+    const failure = await this.#startFirst();
+    if (failure !== undefined) return failure;
+    cluster.on("exit", (worker, code, signal) => this.#onExit(worker, signal ?? code));
+    for (let i = 1; i < workers && !this.#isStopping; i++) this.#fork();
+    const watchdog = this.#watch();
+    await stopped;
+    clearInterval(watchdog);
+    return 0;
+  }
+
+  #fork(): Worker {
+    const worker = cluster.fork();
+    this.#gauge.inc();
+    if (this.#base !== undefined) send(worker, { kind: "base", text: this.#base });
+    return worker;
+  }
+
+  /** @returns the exit code of a worker that ended before it was ready. */
+  #startFirst(): Promise<number | undefined> {
+    const worker = this.#fork();
+    return new Promise((resolve) => {
+      const onReady = (message: FromWorker): void => {
+        if (message.kind !== "ready") return;
+        worker.off("exit", onExit);
+        worker.off("message", onReady);
+        resolve(undefined);
+      };
+      const onExit = (code: number | null): void => resolve(code ?? 1);
+      worker.on("message", onReady);
+      worker.once("exit", onExit);
+    });
+  }
+
+  #onMessage(worker: Worker, message: FromWorker): void {
+    switch (message.kind) {
+      case "beat":
+      case "ready":
+        this.#lastBeatMs.set(worker.id, performance.now());
+        return;
+      case "metrics": {
+        const round = this.#rounds.get(message.round);
+        if (round?.waiting.delete(worker.id) !== true) return;
+        round.metrics.push(message.metrics);
+        if (round.waiting.size === 0) round.finish();
+        return;
+      }
+      case "sum":
+        this.#sum().then(
+          (text) => send(worker, { kind: "sum", question: message.question, text }),
+          (cause: unknown) => this.#options.logger.error("Metrics could not be summed.", { err: cause }),
+        );
+        return;
+      case "base":
+        this.#base = message.text;
+        if (message.text === undefined) return;
+        for (const other of workersNow()) if (other !== worker) send(other, { kind: "base", text: message.text });
+        return;
+      default:
+        message satisfies never;
+    }
+  }
+
+  async #sum(): Promise<string> {
+    const round = this.#roundCount++;
+    const metrics: (readonly MetricObject[])[] = [(await this.#registry.getMetricsAsJSON()) as MetricObject[]];
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, COLLECT_MS);
+      const waiting = new Set(workersNow().map(({ id }) => id));
+      this.#rounds.set(round, {
+        waiting,
+        metrics,
+        finish: () => {
+          clearTimeout(timer);
+          resolve();
+        },
+      });
+      for (const worker of workersNow()) send(worker, { kind: "collect", round });
+    });
+    this.#rounds.delete(round);
+    return AggregatorRegistry.aggregate(metrics as unknown as MetricObject[]).metrics();
+  }
+
+  #onExit(worker: Worker, reason: string | number): void {
+    this.#gauge.dec();
+    this.#lastBeatMs.delete(worker.id);
+    if (this.#isStopping) return;
+    const nowMs = performance.now();
+    this.#crashes = nowMs - this.#lastCrashMs > QUIET_MS ? 0 : this.#crashes + 1;
+    this.#lastCrashMs = nowMs;
+    const delayMs =
+      this.#crashes < this.#options.workers
+        ? 0
+        : Math.min(FIRST_BACKOFF_MS * 2 ** (this.#crashes - this.#options.workers), MAX_BACKOFF_MS);
+    this.#restarts.inc();
+    this.#options.logger.error("A worker ended. It is replaced.", {
+      pid: worker.process.pid,
+      reason,
+      delay_ms: delayMs,
+    });
+    setTimeout(() => {
+      if (!this.#isStopping) this.#fork();
+    }, delayMs);
+  }
+
+  /** A worker whose event loop stands still answers nobody: its calls are better ended, and its connections taken over. */
+  #watch(): NodeJS.Timeout {
+    const { stallMs, logger } = this.#options;
+    return setInterval(
+      () => {
+        if (stallMs === 0) return;
+        for (const worker of workersNow()) {
+          const beatMs = this.#lastBeatMs.get(worker.id);
+          if (beatMs === undefined || performance.now() - beatMs <= stallMs) continue;
+          logger.error("A worker does not answer. It is killed.", { pid: worker.process.pid });
+          this.#lastBeatMs.delete(worker.id);
+          worker.process.kill("SIGKILL");
+        }
+      },
+      Math.max(100, stallMs / 4),
+    );
+  }
+
+  /** Resolves when every worker has ended. */
+  #stopOnSignal(): Promise<void> {
+    return new Promise((resolve) => {
+      const stop = (): void => {
+        if (this.#isStopping) return;
+        this.#isStopping = true;
+        const workers = workersNow();
+        let running = workers.length;
+        if (running === 0) resolve();
+        const timer = setTimeout(() => {
+          for (const worker of workersNow()) worker.process.kill("SIGKILL");
+        }, this.#options.stopMs);
+        for (const worker of workers) {
+          worker.once("exit", () => {
+            running--;
+            if (running > 0) return;
+            clearTimeout(timer);
+            resolve();
+          });
+          worker.process.kill("SIGTERM");
+        }
+      };
+      process.on("SIGTERM", stop);
+      process.on("SIGINT", stop);
+      process.on("SIGPIPE", () => undefined);
+    });
+  }
+}
+
+function workersNow(): readonly Worker[] {
+  return Object.values(cluster.workers ?? {}).filter((worker) => worker !== undefined && !worker.isDead()) as Worker[];
+}
+
+/** A worker that is just going away takes no messages; it needs none. */
+function send(worker: Worker, message: ToWorker): void {
+  if (worker.isConnected()) worker.send(message, undefined, () => undefined);
+}

@@ -1,0 +1,159 @@
+import { spawn } from "node:child_process";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { httpRequest } from "../support/checks.ts";
+import { buildProgram, type Program, type ProgramOptions, startProgram } from "../support/program.ts";
+import { CheckClient, isAllowed, until } from "../support/server.ts";
+
+const POLICY = `package envoy.authz
+
+default allow := false
+allow if input.parsed_path[0] == "ok"
+`;
+const OK = httpRequest({ method: "GET", path: "/ok" });
+
+let main = "";
+let removeBuild: () => Promise<void>;
+beforeAll(async () => {
+  const built = await buildProgram();
+  main = built.main;
+  removeBuild = built.remove;
+});
+afterAll(() => removeBuild());
+
+const closing: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const close of closing.splice(0).reverse()) await close();
+});
+
+async function start(options: Partial<ProgramOptions> = {}): Promise<Program> {
+  const flags = ["--workers", "2", ...(options.flags ?? [])];
+  const program = await startProgram({ main, policy: POLICY, ...options, flags });
+  closing.push(() => program.remove());
+  await until(async () => (await metric(program, "cardea_workers ")) === 2 && (await pids(program)).length === 2);
+  return program;
+}
+
+/** Several, as connections go to the workers in turn. */
+function clients({ grpc }: Program, count = 4): readonly CheckClient[] {
+  const all = Array.from({ length: count }, () => new CheckClient(grpc));
+  closing.push(() => {
+    for (const client of all) client.close();
+  });
+  return all;
+}
+
+async function metric({ diagnostics }: Program, name: string): Promise<number> {
+  const text = await (await fetch(`http://${diagnostics}/metrics`)).text();
+  return Number(
+    text
+      .split("\n")
+      .find((line) => line.startsWith(name))
+      ?.slice(name.length) ?? Number.NaN,
+  );
+}
+
+async function pids({ process: { pid } }: Program): Promise<readonly number[]> {
+  const text = await readFile(`/proc/${pid}/task/${pid}/children`, "utf8");
+  return text
+    .trim()
+    .split(" ")
+    .filter((id) => id !== "")
+    .map(Number);
+}
+
+const verdicts = async (all: readonly CheckClient[]): Promise<readonly boolean[]> =>
+  Promise.all(all.map(async (client) => isAllowed(await client.check(OK))));
+
+describe("workers", () => {
+  test("share the ports; their metrics are one sum", async () => {
+    const program = await start();
+    const all = clients(program);
+    for (let i = 0; i < 5; i++) expect(await verdicts(all)).toEqual([true, true, true, true]);
+    expect(await metric(program, 'cardea_decisions_total{verdict="allow"} ')).toBe(20);
+    expect(await metric(program, "cardea_policy_generation ")).toBe(1);
+  });
+
+  test("one that is killed costs its own calls and is replaced", async () => {
+    const program = await start();
+    const all = clients(program);
+    await verdicts(all);
+    const [victim] = await pids(program);
+    const outcomes: ("allowed" | "denied" | "failed")[] = [];
+    let running = true;
+    const loops = all.map(async (client) => {
+      while (running)
+        outcomes.push(
+          await client.check(OK).then(
+            (reply) => (isAllowed(reply) ? "allowed" : "denied"),
+            () => "failed",
+          ),
+        );
+    });
+    await until(() => outcomes.length > 100);
+    process.kill(victim as number, "SIGKILL");
+    await until(async () => {
+      const now = await pids(program);
+      return now.length === 2 && !now.includes(victim as number);
+    });
+    await until(async () => (await metric(program, "cardea_worker_restarts_total ")) === 1);
+    const before = outcomes.length;
+    await until(() => outcomes.length > before + 100);
+    running = false;
+    await Promise.all(loops);
+    expect(outcomes.filter((outcome) => outcome === "denied")).toEqual([]);
+    // Each connection has one call under way, and half of the connections were the victim's.
+    expect(outcomes.filter((outcome) => outcome === "failed").length).toBeLessThanOrEqual(all.length);
+    expect(program.process.exitCode).toBeNull();
+  });
+
+  test("one that stands still is replaced", async () => {
+    const program = await start({ flags: ["--worker-timeout", "3"] });
+    const [victim] = await pids(program);
+    process.kill(victim as number, "SIGSTOP");
+    await until(async () => {
+      const now = await pids(program);
+      return now.length === 2 && !now.includes(victim as number);
+    });
+    expect(program.log.join("\n")).toContain("A worker does not answer");
+  });
+
+  test("all reload files, and take what the REST API was sent", async () => {
+    const program = await start({ flags: ["--watch"] });
+    const all = clients(program);
+    expect(await verdicts(all)).toEqual([true, true, true, true]);
+    await writeFile(join(program.folder, "policy.rego"), POLICY.replace('"ok"', '"no"'));
+    await until(async () => (await verdicts(all)).every((allowed) => !allowed));
+    const text = POLICY.replace("default allow := false\n", "")
+      .replace('"ok"', "data.path")
+      .replace("package envoy.authz", "package envoy.authz");
+    const put = async (path: string, body: string): Promise<number> =>
+      (await fetch(`http://${program.api}${path}`, { method: "PUT", body })).status;
+    expect(await put("/v1/policies/more", text)).toBe(200);
+    expect(await put("/v1/data/path", '"ok"')).toBe(204);
+    await until(async () => (await verdicts(all)).every((allowed) => allowed));
+    const [victim] = await pids(program);
+    process.kill(victim as number, "SIGKILL");
+    await until(async () => (await metric(program, "cardea_worker_restarts_total ").catch(() => 0)) === 1);
+    await until(async () => (await verdicts(clients(program)).catch(() => [false])).every((allowed) => allowed));
+  });
+
+  test("SIGTERM ends all of them, with 0", async () => {
+    const program = await start();
+    await verdicts(clients(program));
+    const workers = await pids(program);
+    program.process.kill("SIGTERM");
+    expect(await program.exited).toBe(0);
+    for (const pid of workers) expect(() => process.kill(pid, 0)).toThrow();
+  });
+
+  test("nothing good to serve is one failure, not a loop of them", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "cardea-workers-"));
+    closing.push(() => rm(folder, { recursive: true }));
+    await writeFile(join(folder, "policy.rego"), "package a\n\nallow := ");
+    const child = spawn(process.execPath, [main, "run", "-s", "--workers", "2", "--addr", "127.0.0.1:0", folder]);
+    expect(await new Promise((resolve) => child.once("exit", resolve))).toBe(1);
+  });
+});
