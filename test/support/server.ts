@@ -26,10 +26,12 @@ export interface TestServerOptions {
   readonly policy: string;
   readonly config?: (folder: string) => PlainObject;
   readonly files?: Readonly<Record<string, Buffer | string>>;
+  /** Names of the files to load instead of the policy. */
+  readonly paths?: readonly string[];
   readonly options?: Partial<ServerOptions>;
 }
 
-export async function startServer({ policy, config, files, options }: TestServerOptions): Promise<TestServer> {
+export async function startServer({ policy, config, files, paths, options }: TestServerOptions): Promise<TestServer> {
   const folder = await mkdtemp(join(tmpdir(), "cardea-test-"));
   await writeFile(join(folder, "policy.rego"), policy);
   for (const [name, text] of Object.entries(files ?? {})) await writeFile(join(folder, name), text);
@@ -40,7 +42,7 @@ export async function startServer({ policy, config, files, options }: TestServer
         throw new Error(message);
       },
     ),
-    paths: [join(folder, "policy.rego")],
+    paths: (paths ?? ["policy.rego"]).map((name) => join(folder, name)),
     loading: {},
     watches: false,
     regoVersion: "v1",
