@@ -130,9 +130,11 @@ export class Supervisor {
   async #sum(): Promise<string> {
     const round = this.#roundCount++;
     const metrics: (readonly MetricObject[])[] = [(await this.#registry.getMetricsAsJSON()) as MetricObject[]];
+    // One that has just begun has counted nothing yet, and would not answer before it serves.
+    const asked = workersNow().filter(({ id }) => this.#lastBeatMs.has(id));
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, COLLECT_MS);
-      const waiting = new Set(workersNow().map(({ id }) => id));
+      const waiting = new Set(asked.map(({ id }) => id));
       this.#rounds.set(round, {
         waiting,
         metrics,
@@ -141,7 +143,7 @@ export class Supervisor {
           resolve();
         },
       });
-      for (const worker of workersNow()) send(worker, { kind: "collect", round });
+      for (const worker of asked) send(worker, { kind: "collect", round });
     });
     this.#rounds.delete(round);
     return AggregatorRegistry.aggregate(metrics as unknown as MetricObject[]).metrics();
