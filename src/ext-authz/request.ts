@@ -30,7 +30,8 @@ export function readCheckRequest(bytes: Buffer, api: ApiVersion): CheckRequest {
   const { attributes } = decodeMessage(CHECK_REQUEST, bytes) as { attributes?: JsonObject };
   const known = attributes ?? NOTHING;
   const http = objectAt(objectAt(known, "request"), "http");
-  const raw = textAt(http, "rawBody");
+  // The plugin asks v2 messages for no `raw_body`, which that version lacks.
+  const raw = api === "v2" ? "" : textAt(http, "rawBody");
   return {
     api,
     attributes,

@@ -1,5 +1,5 @@
-import { quoteGo } from "../rego/value/index.ts";
 import { InputError } from "./errors.ts";
+import { quoteBytes, textOf } from "./go-text.ts";
 
 /** Go's default for net/url (GODEBUG urlmaxqueryparams). */
 const MAX_QUERY_PARAMETERS = 10_000;
@@ -71,16 +71,16 @@ function unescapeGo(text: string, isQuery: boolean): string {
     const high = hexDigit(bytes[i + 1]);
     const low = hexDigit(bytes[i + 2]);
     if (high === -1 || low === -1)
-      throw new InputError(`invalid URL escape ${quoteGo(shownEscape(text, isQuery, bytes, i))}`);
+      throw new InputError(`invalid URL escape ${quoteBytes(shownEscape(text, isQuery, bytes, i))}`);
     out[length++] = (high << 4) | low;
     i += 2;
   }
-  return out.toString("utf8", 0, length);
+  return textOf(out.subarray(0, length));
 }
 
-function shownEscape(text: string, isQuery: boolean, bytes: Buffer, at: number): string {
+function shownEscape(text: string, isQuery: boolean, bytes: Buffer, at: number): Buffer {
   const source = isQuery ? Buffer.from(text, "utf8") : bytes;
-  return source.subarray(at, at + 3).toString("utf8");
+  return source.subarray(at, at + 3);
 }
 
 function hexDigit(byte: number | undefined): number {

@@ -1,4 +1,13 @@
-import type { JsonObject, Value } from "../rego/value/index.ts";
+import {
+  isArray,
+  isJsonObject,
+  isNumber,
+  type JsonObject,
+  numberText,
+  parseNumber,
+  setOwn,
+  type Value,
+} from "../rego/value/index.ts";
 import { objectAt } from "./request.ts";
 
 /**
@@ -15,8 +24,21 @@ export function toV2Attributes(attributes: JsonObject): JsonObject {
     out["context_extensions"] = attributes["contextExtensions"] as Value;
   if (attributes["metadataContext"] !== undefined) {
     const { filterMetadata } = objectAt(attributes, "metadataContext");
-    out["metadata_context"] = filterMetadata === undefined ? {} : { filter_metadata: filterMetadata };
+    out["metadata_context"] = filterMetadata === undefined ? {} : { filter_metadata: withJsonNumbers(filterMetadata) };
   }
+  return out;
+}
+
+/** Structs print themselves as JSON here (protojson), which writes doubles as JavaScript does. */
+function withJsonNumbers(value: Value): Value {
+  if (isNumber(value)) {
+    const text = numberText(value);
+    return parseNumber(text === "-0" ? text : String(Number(text)));
+  }
+  if (isArray(value)) return value.map(withJsonNumbers);
+  if (!isJsonObject(value)) return value;
+  const out: Record<string, Value> = {};
+  for (const key of Object.keys(value)) setOwn(out, key, withJsonNumbers(value[key] as Value));
   return out;
 }
 

@@ -21,6 +21,9 @@ describe("a request target", () => {
     { target: "/ok?__proto__=1", path: ["ok"], query: JSON.parse('{"__proto__": ["1"]}') },
     { target: "/%C3%A4/ä", path: ["ä", "ä"], query: {} },
     { target: "/%FF", path: ["\ufffd"], query: {} },
+    { target: "/%E2%82", path: ["\ufffd\ufffd"], query: {} }, // Go counts bytes
+    { target: "/%F0%9F%98%80%80x", path: ["😀\ufffdx"], query: {} },
+    { target: "/%ED%A0%80", path: ["\ufffd\ufffd\ufffd"], query: {} },
     { target: "/../a/./b", path: ["..", "a", ".", "b"], query: {} },
   ])("$target", ({ target, path, query }) => {
     const parsed = parseTarget(target);
@@ -32,6 +35,9 @@ describe("a request target", () => {
     { target: "/bad%zz", message: 'invalid URL escape "%zz"' },
     { target: "/bad%4", message: 'invalid URL escape "%4"' },
     { target: "/bad%", message: 'invalid URL escape "%"' },
+    { target: "/%ä", message: 'invalid URL escape "%ä"' },
+    { target: "/%😀", message: 'invalid URL escape "%\\xf0\\x9f"' },
+    { target: "/%1😀", message: 'invalid URL escape "%1\\xf0"' },
     { target: "/ok?a=%zz", message: 'invalid URL escape "%zz"' },
     { target: "/ok?a=1;b=2", message: "invalid semicolon separator in query" },
     { target: "/ok?a=%zz&b;c", message: "invalid semicolon separator in query" },

@@ -1,5 +1,6 @@
-import { setOwn, type Value } from "../../rego/value/index.ts";
+import { quoteGo, setOwn, type Value } from "../../rego/value/index.ts";
 import { InputError } from "../errors.ts";
+import { textOf } from "../go-text.ts";
 import type { HttpFacts } from "../request.ts";
 import { parseQuery } from "../url.ts";
 import type { GrpcBodyDecoder } from "./grpc.ts";
@@ -26,11 +27,11 @@ export function parseBody(
   const contentType = header(http, "content-type");
   if (contentType === undefined) return NOT_PARSED;
   if (contentType.includes("application/json"))
-    return withPayload(http, (bytes, text) => parseJsonBody(text ?? bytes.toString("utf8")));
+    return withPayload(http, (bytes, text) => parseJsonBody(text ?? textOf(bytes)));
   if (contentType.includes("application/grpc"))
     return grpcBodies === undefined || http.rawBody.length === 0 ? NOT_PARSED : grpcBodies.decode(path, http.rawBody);
   if (contentType.includes("application/x-www-form-urlencoded"))
-    return withPayload(http, (bytes, text) => fromLists(parseQuery(text ?? bytes.toString("utf8"))));
+    return withPayload(http, (bytes, text) => fromLists(parseQuery(text ?? textOf(bytes))));
   if (contentType.includes("multipart/form-data")) {
     return withPayload(http, (bytes) => {
       const values = parseMultipartBody(contentType, bytes);
@@ -54,10 +55,10 @@ const MAX_INT64 = 9223372036854775807n;
 function isCutShort(contentLength: string | undefined, byteLength: number): boolean {
   if (contentLength === undefined) return false;
   if (!/^[+-]?\d+$/.test(contentLength))
-    throw new InputError(`strconv.ParseInt: parsing ${JSON.stringify(contentLength)}: invalid syntax`);
+    throw new InputError(`strconv.ParseInt: parsing ${quoteGo(contentLength)}: invalid syntax`);
   const length = BigInt(contentLength.replace(/^\+/, ""));
   if (length > MAX_INT64 || length < -MAX_INT64 - 1n)
-    throw new InputError(`strconv.ParseInt: parsing ${JSON.stringify(contentLength)}: value out of range`);
+    throw new InputError(`strconv.ParseInt: parsing ${quoteGo(contentLength)}: value out of range`);
   return length > BigInt(byteLength);
 }
 

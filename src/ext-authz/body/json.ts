@@ -1,4 +1,4 @@
-import { JsonSyntaxError, parseJson, type Value } from "../../rego/value/index.ts";
+import { isNumber, JsonSyntaxError, numberText, parseJson, type Value } from "../../rego/value/index.ts";
 import { InputError } from "../errors.ts";
 
 /**
@@ -11,21 +11,45 @@ export function parseJsonBody(text: string): Value {
     return parseJson(text);
   } catch (cause) {
     if (!(cause instanceof JsonSyntaxError)) throw cause;
-    throw new InputError(decoderMessage(text, cause), { cause });
+    const end = endOfDocument(cause);
+    if (end === undefined) throw new InputError(decoderMessage(text, cause), { cause });
+    const message = trailing(text.slice(end));
+    if (message !== undefined) throw new InputError(message, { cause });
+    return parseJson(text.slice(0, end));
   }
+}
+
+/** Where a document ends that something follows. */
+function endOfDocument(fault: JsonSyntaxError): number | undefined {
+  return fault.message.endsWith("after top-level value") ? fault.offset : undefined;
 }
 
 function decoderMessage(text: string, fault: JsonSyntaxError): string {
   // A stream decoder tells an empty input from one that breaks off.
   if (fault.message === "unexpected end of JSON input") return text.trim() === "" ? "EOF" : "unexpected EOF";
-  if (fault.message.endsWith("after top-level value")) return trailing(text.slice(fault.offset));
   return fault.message;
 }
 
-/** What follows the document is read as a token: a good one is named, a bad one is the fault. */
-function trailing(rest: string): string {
-  const token = /^(?:[{}[\]]|true|false|null|"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)/.exec(rest)?.[0];
-  if (token === undefined) return `invalid character '${rest.slice(0, 1)}' looking for beginning of value`;
-  const shown = token.startsWith('"') ? (JSON.parse(token) as string) : token;
+/**
+ * OPA asks the decoder for one token more (v1/util/json.go unmarshalJSON): a good one is named, a bad one is the fault. A `null`
+ * looks to it like no token at all, and hides all that follows.
+ */
+function trailing(rest: string): string | undefined {
+  const first = rest.slice(0, 1);
+  if ("{[".includes(first)) return `error: invalid character '${first}' after top-level value`;
+  const token = firstValue(rest);
+  if (typeof token === "object" && token !== null && "fault" in token) return token.fault;
+  if (token === null) return undefined;
+  const shown = typeof token === "boolean" ? `%!s(bool=${token})` : isNumber(token) ? numberText(token) : String(token);
   return `error: invalid character '${shown}' after top-level value`;
+}
+
+function firstValue(text: string): Value | { readonly fault: string } {
+  try {
+    return parseJson(text);
+  } catch (cause) {
+    if (!(cause instanceof JsonSyntaxError)) throw cause;
+    const end = endOfDocument(cause);
+    return end === undefined ? { fault: decoderMessage(text, cause) } : parseJson(text.slice(0, end));
+  }
 }

@@ -1,4 +1,5 @@
 import { InputError } from "../errors.ts";
+import { textOf } from "../go-text.ts";
 
 export interface MediaType {
   /** Lower case. */
@@ -38,16 +39,14 @@ export function parseMediaType(text: string): MediaType {
 }
 
 function checkType(type: string): void {
-  const [major, minor, ...more] = type.split("/");
-  const isToken = (part: string | undefined): boolean => part !== undefined && TOKEN.exec(part)?.[0] === part;
-  if (type === "") throw new InputError("mime: no media type");
-  if (!isToken(major)) throw new InputError("mime: no media type");
-  if (minor === undefined) return;
-  if (!isToken(minor))
-    throw new InputError(
-      minor === "" ? "mime: expected token after slash" : "mime: unexpected content after media subtype",
-    );
-  if (more.length > 0) throw new InputError("mime: unexpected content after media subtype");
+  const major = TOKEN.exec(type)?.[0];
+  if (major === undefined) throw new InputError("mime: no media type");
+  const rest = type.slice(major.length);
+  if (rest === "") return;
+  if (!rest.startsWith("/")) throw new InputError("mime: expected slash after first token");
+  const minor = TOKEN.exec(rest.slice(1))?.[0];
+  if (minor === undefined) throw new InputError("mime: expected token after slash");
+  if (minor.length + 1 < rest.length) throw new InputError("mime: unexpected content after media subtype");
 }
 
 function readParameter(
@@ -74,8 +73,8 @@ function readValue(text: string): { readonly value: string; readonly rest: strin
   for (let i = 1; i < text.length; i++) {
     const char = text[i] as string;
     if (char === '"') return { value, rest: text.slice(i + 1) };
-    // Backslashes quote only what is no token character: browsers send Windows paths unquoted.
-    if (char === "\\" && i + 1 < text.length && !TOKEN.test(text[i + 1] as string)) {
+    // Backslashes quote only special characters: browsers send Windows paths unquoted.
+    if (char === "\\" && '()<>@,;:\\"/[]?='.includes(text[i + 1] ?? " ")) {
       value += text[++i] as string;
       continue;
     }
@@ -88,14 +87,13 @@ function readValue(text: string): { readonly value: string; readonly rest: strin
 /** RFC 2231: `name*0`, `name*1*`, `name*=utf-8''…`. */
 function joinContinuations(parameters: ReadonlyMap<string, string>): Map<string, string> {
   const joined = new Map<string, string>();
+  const bases = new Set<string>();
   for (const [name, value] of parameters) {
     const star = name.indexOf("*");
-    if (star === -1) {
-      joined.set(name, value);
-      continue;
-    }
-    const base = name.slice(0, star);
-    if (joined.has(base)) continue;
+    if (star === -1) joined.set(name, value);
+    else bases.add(name.slice(0, star));
+  }
+  for (const base of bases) {
     const simple = parameters.get(`${base}*`);
     const decoded = simple === undefined ? pieces(parameters, base) : decodeExtended(simple);
     if (decoded !== undefined) joined.set(base, decoded);
@@ -125,6 +123,9 @@ function decodeExtended(value: string): string | undefined {
 
 function percentDecode(text: string): string | undefined {
   if (/%(?![0-9A-Fa-f]{2})/.test(text)) return undefined;
-  const bytes = text.replace(/%([0-9A-Fa-f]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
-  return Buffer.from(bytes, "latin1").toString("utf8");
+  const bytes = Buffer.from(text, "utf8").toString("latin1");
+  const decoded = bytes.replace(/%([0-9A-Fa-f]{2})/g, (_, hex: string) =>
+    String.fromCharCode(Number.parseInt(hex, 16)),
+  );
+  return textOf(Buffer.from(decoded, "latin1"));
 }

@@ -24,7 +24,9 @@ export function readProtoDescriptor(bytes: Buffer): DecodeMessage {
     const type = method.resolvedRequestType;
     if (type === null) return undefined;
     try {
-      return protojson.toJsonString(type, type.decode(message));
+      const decoded = type.decode(message);
+      shortenFloats(type, decoded);
+      return protojson.toJsonString(type, decoded);
     } catch (cause) {
       // Go's text for any fault in the bytes; an Any of an unknown type cannot be shown either.
       throw new InputError("proto: cannot parse invalid wire-format data", { cause });
@@ -61,4 +63,33 @@ function methodOf(root: protobuf.Root, serviceName: string, methodName: string):
   const service = root.lookup(serviceName);
   if (!(service instanceof protobuf.Service) || service.fullName !== `.${serviceName}`) return undefined;
   return Object.hasOwn(service.methods, methodName) ? service.methods[methodName] : undefined;
+}
+
+/** protojson prints a float with the fewest digits that give it again, not with those of the double it is held in. */
+function shortenFloats(type: protobuf.Type, message: object): void {
+  const members = message as Record<string, unknown>;
+  for (const field of type.fieldsArray) {
+    const inner = field.resolvedType instanceof protobuf.Type ? field.resolvedType : undefined;
+    if ((field.type !== "float" && inner === undefined) || !Object.hasOwn(members, field.name)) continue;
+    const shorten = (value: unknown): unknown => {
+      if (inner === undefined) return shortFloat(value as number);
+      shortenFloats(inner, value as object);
+      return value;
+    };
+    const value = members[field.name];
+    if (field.repeated) members[field.name] = (value as unknown[]).map(shorten);
+    else if (field.map) {
+      const entries = value as Record<string, unknown>;
+      for (const key of Object.keys(entries)) entries[key] = shorten(entries[key]);
+    } else if (value !== null && value !== undefined) members[field.name] = shorten(value);
+  }
+}
+
+function shortFloat(value: number): number {
+  if (!Number.isFinite(value)) return value;
+  for (let digits = 1; digits < 9; digits++) {
+    const short = Number(value.toPrecision(digits));
+    if (Math.fround(short) === value) return short;
+  }
+  return Number(value.toPrecision(9));
 }

@@ -29,6 +29,11 @@ function decodeInto(members: Members, type: MessageType, reader: WireReader, end
     if (field === undefined || (tag & 7) !== wireTypeOf(field)) reader.skip(tag & 7);
     else readField(members, type, field, reader, depth);
   }
+  endAt(reader, end);
+}
+
+/** What lies within a field must end with it, and not run on into what follows. */
+function endAt(reader: WireReader, end: number): void {
   if (reader.at !== end) throw new WireError("unexpected end of message");
 }
 
@@ -69,6 +74,7 @@ function readEntry(members: Members, field: Field, reader: WireReader, depth: nu
     else if (tag === ((2 << 3) | WIRE_LENGTH)) value = readSingle(field, reader, depth + 1, undefined);
     else reader.skip(tag & 7);
   }
+  endAt(reader, end);
   setOwn(members[field.name] as Members, key, value ?? (field.kind === "string" ? "" : {}));
 }
 
@@ -127,8 +133,10 @@ function readStruct(reader: WireReader, end: number, depth: number): Value {
       else if (inner === ((2 << 3) | WIRE_LENGTH)) value = readStructValue(reader, reader.lengthEnd(), depth);
       else reader.skip(inner & 7);
     }
+    endAt(reader, entryEnd);
     setOwn(members, key, value);
   }
+  endAt(reader, end);
   return members;
 }
 
@@ -162,6 +170,7 @@ function readStructValue(reader: WireReader, end: number, depth: number): Value 
         reader.skip(tag & 7);
     }
   }
+  endAt(reader, end);
   return value;
 }
 
@@ -173,6 +182,7 @@ function readList(reader: WireReader, end: number, depth: number): Value {
     if (tag === ((1 << 3) | WIRE_LENGTH)) items.push(readStructValue(reader, reader.lengthEnd(), depth));
     else reader.skip(tag & 7);
   }
+  endAt(reader, end);
   return items;
 }
 
@@ -184,7 +194,7 @@ function doubleValue(n: number): NumberValue | string {
   if (Number.isNaN(n)) return "NaN";
   if (!Number.isFinite(n)) return n > 0 ? "Infinity" : "-Infinity";
   const size = Math.abs(n);
-  if (size === 0) return 0;
+  if (size === 0) return Object.is(n, -0) ? parseNumber("-0") : 0;
   if (size >= 1e-4 && size < 1e6) return n;
   const [mantissa, exponent] = n.toExponential().split("e") as [string, string];
   return parseNumber(`${mantissa}e${exponent[0]}${exponent.slice(1).padStart(2, "0")}`);

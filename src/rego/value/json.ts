@@ -1,5 +1,6 @@
 import { numberText, parseNumber, RegoNumber } from "./number.ts";
 import { MAX_RECURSION, type Parts, printDeep } from "./print.ts";
+import { quoteGo } from "./text.ts";
 import {
   compareStrings,
   getKey,
@@ -241,7 +242,22 @@ class JsonReader {
       this.#fail("looking for beginning of value");
     }
     this.#at += found[0].length;
+    this.#failOnBrokenNumber(found[0]);
     return parseNumber(found[0]);
+  }
+
+  /** A fraction or an exponent that begins without a digit. */
+  #failOnBrokenNumber(number: string): void {
+    const next = this.#text[this.#at];
+    if (next === "." && !/[.eE]/.test(number)) {
+      this.#at++;
+      this.#fail("after decimal point in numeric literal");
+    }
+    if ((next === "e" || next === "E") && !/[eE]/.test(number)) {
+      this.#at++;
+      if (/[+-]/.test(this.#text[this.#at] ?? "")) this.#at++;
+      this.#fail("in exponent of numeric literal");
+    }
   }
 
   #skipSpace(): void {
@@ -254,10 +270,16 @@ class JsonReader {
 
   #fail(where: string): never {
     if (this.#at >= this.#text.length) throw new JsonSyntaxError("unexpected end of JSON input", this.#at);
-    const char = String.fromCodePoint(this.#text.codePointAt(this.#at) as number);
-    const shown = char === "'" ? "'\\''" : char === '"' ? "'\"'" : `'${JSON.stringify(char).slice(1, -1)}'`;
+    const code = this.#text.codePointAt(this.#at) as number;
+    // Go's scanner sees bytes, and shows the first of a longer character as the character of that number.
+    const char = code < 0x80 ? String.fromCharCode(code) : String.fromCharCode(firstUtf8Byte(code));
+    const shown = char === "'" ? "'\\''" : char === '"' ? "'\"'" : `'${quoteGo(char).slice(1, -1)}'`;
     throw new JsonSyntaxError(`invalid character ${shown} ${where}`, this.#at);
   }
+}
+
+function firstUtf8Byte(code: number): number {
+  return code < 0x800 ? 0xc0 | (code >> 6) : code < 0x10000 ? 0xe0 | (code >> 12) : 0xf0 | (code >> 18);
 }
 
 /** Sets an own member whatever its name: `object.__proto__ = x` would not. */

@@ -81,10 +81,35 @@ describe("which bodies are read", () => {
     { headers: json, text: "  ", message: "EOF" },
     { headers: json, text: "a: 1", message: "invalid character 'a' looking for beginning of value" },
     { headers: json, text: "{} {}", message: "error: invalid character '{' after top-level value" },
+    { headers: json, text: "{}[", message: "error: invalid character '[' after top-level value" },
+    { headers: json, text: "{}]", message: "invalid character ']' looking for beginning of value" },
+    { headers: json, text: "{}true", message: "error: invalid character '%!s(bool=true)' after top-level value" },
+    { headers: json, text: "01", message: "error: invalid character '1' after top-level value" },
+    { headers: json, text: '{}"a', message: "unexpected EOF" },
+    { headers: json, text: "1\ufeff", message: "invalid character 'ï' looking for beginning of value" },
+    { headers: json, text: "\ufeff{}", message: "invalid character 'ï' looking for beginning of value" },
+    { headers: json, text: '"\u0001"', message: "invalid character '\\x01' in string literal" },
+    { headers: json, text: "1E", message: "unexpected EOF" },
+    { headers: json, text: "[1.]", message: "invalid character ']' after decimal point in numeric literal" },
+    { headers: json, text: "[1e+]", message: "invalid character ']' in exponent of numeric literal" },
+    {
+      headers: { ...json, "content-length": "\u0001\u2028" },
+      text: "{}",
+      message: 'strconv.ParseInt: parsing "\\x01\\u2028": invalid syntax',
+    },
     { headers: form, text: "a;b", message: "invalid semicolon separator in query" },
   ])("$text with $headers is refused", ({ headers, text, message }) => {
     expect(() => body(headers, text)).toThrow(new InputError(message));
   });
+});
+
+// OPA takes one token more after the document, and null for none (v1/util/json.go).
+test.for([{ text: "{} null" }, { text: "{}null and more" }])("$text is a document", ({ text }) => {
+  expect(body(json, text)).toEqual({ body: {}, isTruncated: false });
+});
+
+test("each byte that is not UTF-8 is a character", () => {
+  expect(body(json, Buffer.from([0x22, 0xe2, 0x82, 0x22]))).toEqual({ body: "\ufffd\ufffd", isTruncated: false });
 });
 
 describe("multipart bodies", () => {
@@ -122,6 +147,24 @@ describe("multipart bodies", () => {
       text: `${part(`${named("q")}\r\nContent-Transfer-Encoding: quoted-printable`, "a=3Db=\r\nc")}--b-b--`,
       want: { q: ["a=bc"] },
     },
+    {
+      why: "quoted-printable with letters in place of digits, and a last =",
+      text: `${part(`${named("q")}\r\nContent-Transfer-Encoding: Quoted-Printable`, "=zz=3d \t\r\nx=")}--b-b--`,
+      want: { q: ["=zz=\r\nx"] },
+    },
+    { why: "an end within a header", text: `${part(named("a"), "1")}--b-b\r\n${named("b")}`, want: { a: ["1"] } },
+    { why: "an end after the first delimiter", text: "--b-b\n", want: {} },
+    { why: "an end after blanks", text: `${part(named("a"), "1")}--b-b-- \t`, want: { a: ["1"] } },
+    {
+      why: "a header over two lines",
+      text: `${part("Content-Disposition: form-data;\r\n name=a", "1")}--b-b--`,
+      want: { a: ["1"] },
+    },
+    {
+      why: "a blank before the colon",
+      text: `${part("Content-Disposition : form-data; name=a", "1")}--b-b--`,
+      want: {},
+    },
   ])("$why", ({ text, want }) => {
     expect(body(type, text)).toEqual({ body: want, isTruncated: false });
   });
@@ -131,11 +174,34 @@ describe("multipart bodies", () => {
   });
 
   test.for([
-    { text: part(named("a"), "1"), message: "EOF" },
+    { text: part(named("a"), "1"), message: "unexpected EOF" },
     { text: `${part(`${named("j")}\r\nContent-Type: application/json`, "{")}--b-b--`, message: "unexpected EOF" },
     { text: "no boundary at all", message: "multipart: NextPart: EOF" },
+    { text: part("X: y", "1"), message: "multipart: NextPart: EOF" },
+    { text: part("nocolon", "1"), message: 'malformed MIME header: missing colon: "nocolon"' },
+    { text: part(": empty", "1"), message: 'malformed MIME header line: ": empty"' },
+    { text: part(" x: y", "1"), message: 'malformed MIME header initial line: " x: y"' },
+    { text: `${part(named("a"), "1")}--b-b \r\nx`, message: 'malformed MIME header: missing colon: "x"' },
+    {
+      text: `${part(named("a"), "1")}--b-b--x\r\n`,
+      message: 'multipart: expecting a new Part; got line "--b-b--x\\r\\n"',
+    },
+    {
+      text: `${part(`${named("q")}\r\nContent-Transfer-Encoding: quoted-printable`, "\u0001")}--b-b--`,
+      message: "quotedprintable: invalid unescaped byte 0x01 in body",
+    },
   ])("$message", ({ text, message }) => {
-    expect(() => body(type, text)).toThrow(message);
+    expect(() => body(type, text)).toThrow(new InputError(message));
+  });
+
+  test.for([
+    { type: 'multipart/form-data; boundary=""', message: "multipart: boundary is empty" },
+    { type: "a multipart/form-data", message: "mime: expected slash after first token" },
+    { type: "multipart/form-data, boundary=x", message: "mime: unexpected content after media subtype" },
+    { type: "multipart/form-data; boundary=a; boundary=b", message: "mime: duplicate parameter name" },
+    { type: "multipart/form-data; boundary=ä", message: "mime: invalid media parameter" },
+  ])("$type is refused", ({ type: contentType, message }) => {
+    expect(() => body({ "content-type": contentType }, "x")).toThrow(new InputError(message));
   });
 });
 

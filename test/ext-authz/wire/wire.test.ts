@@ -5,6 +5,7 @@ import { readCheckRequest } from "../../../src/ext-authz/request.ts";
 import type { CheckResponse } from "../../../src/ext-authz/response.ts";
 import { encodeCheckResponse } from "../../../src/ext-authz/wire/encode.ts";
 import { CHECK_REQUEST, type MessageType } from "../../../src/ext-authz/wire/messages.ts";
+import { type NumberValue, numberText } from "../../../src/rego/value/index.ts";
 import { CheckRequestType, decodeResponse, encodeRequest, protos } from "../../support/checks.ts";
 
 const attributesOf = (message: object) => readCheckRequest(encodeRequest(message), "v3").attributes;
@@ -110,6 +111,7 @@ describe("attributes", () => {
       n: { numberValue: 1.5 },
       big: { numberValue: 1569026124 },
       nan: { numberValue: Number.NaN },
+      minus: { numberValue: -0 },
       b: { boolValue: false },
       z: { nullValue: 0 },
       l: { listValue: { values: [{ numberValue: 1 }] } },
@@ -121,9 +123,10 @@ describe("attributes", () => {
     }) as never as {
       metadataContext: { filterMetadata: { f: Record<string, unknown> } };
     };
-    const { big, ...rest } = struct.metadataContext.filterMetadata.f;
+    const { big, minus, ...rest } = struct.metadataContext.filterMetadata.f;
     expect(rest).toEqual({ s: "x", n: 1.5, nan: "NaN", b: false, z: null, l: [1], o: {}, none: null });
     expect((big as { text: string }).text).toBe("1.569026124e+09");
+    expect(numberText(minus as NumberValue)).toBe("-0");
   });
 
   test("the last of a repeated scalar wins, messages merge", () => {
@@ -164,6 +167,18 @@ describe("bytes that are no message", () => {
     const bad = Buffer.from(good);
     bad[bad.length - 1] = 0xff;
     expect(() => readCheckRequest(bad, "v3")).toThrow("string field contains invalid UTF-8");
+  });
+
+  // A member that runs past its message would hide what follows from a reader that lets it.
+  test.for([
+    { why: "a map entry", path: [3, 2, 4, 1] },
+    { why: "an entry of a Struct", path: [1, 2, 1, 11, 1] },
+  ])("text that runs past the end of $why", ({ path }) => {
+    const overrun = Buffer.concat([field(1, Buffer.from("a")), Buffer.from([0x12, 0x09, 0x62])]);
+    const wrapped = path.reduce((inner, number) => field(number, inner), overrun);
+    expect(() => readCheckRequest(Buffer.concat([wrapped, field(1, field(10, Buffer.alloc(0)))]), "v3")).toThrow(
+      WireError,
+    );
   });
 
   test("nesting without end", () => {
