@@ -2,10 +2,10 @@ import { type Document, isAlias, isMap, isScalar, isSeq, LineCounter, type Node,
 import type { Location } from "../../base/index.ts";
 import { fromBigInt, type JsonObject, parseNumber, setOwn, type Value } from "../value/index.ts";
 import type { Annotations, AnnotationScope, Comment, Diagnostic, Module, RefTerm, Rule, Term } from "./ast.ts";
-import { compareTerms } from "./compare.ts";
 import { refTerm, stringTerm } from "./construct.ts";
 import { caretDetails } from "./details.ts";
 import { type ParseResult, parseRef, parseTerm } from "./parse.ts";
+import { termToText } from "./text.ts";
 import { isGroundTerm } from "./traverse.ts";
 
 /** Anything annotations can stand before. */
@@ -58,7 +58,7 @@ export function attachAnnotations(module: Module, targets: readonly AnnotationTa
 
   const errors: Diagnostic[] = [];
   const attached = drafts.map((draft) => {
-    const target = targets.find((candidate) => candidate.at.row > draft.at.row);
+    const target = targetBelow(targets, draft.at.row);
     const scope = draft.scope === "" ? defaultScope(draft, target) : draft.scope;
     for (const message of scopeErrors(scope, draft.entrypoint === true, target)) {
       errors.push({ code: "rego_parse_error", message, at: draft.at });
@@ -75,6 +75,18 @@ export function attachAnnotations(module: Module, targets: readonly AnnotationTa
   };
 }
 
+/** The first target on a later row; targets come by row. */
+function targetBelow(targets: readonly AnnotationTarget[], row: number): AnnotationTarget | undefined {
+  let low = 0;
+  let high = targets.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((targets[middle] as AnnotationTarget).at.row > row) high = middle;
+    else low = middle + 1;
+  }
+  return targets[low];
+}
+
 interface Attached {
   readonly annotations: Annotations;
   readonly target: AnnotationTarget | undefined;
@@ -82,23 +94,30 @@ interface Attached {
 
 /** A rule gets the document annotations of its path, and the last rule annotations above it that no rule before took. */
 function annotateRules(module: Module, attached: readonly Attached[]): readonly Rule[] {
-  if (attached.length === 0) return module.rules;
-  const left = [...attached];
+  const byPath = new Map<string, { documents: Annotations[]; rules: Annotations[] }>();
+  for (const { annotations, target } of attached) {
+    if (target?.path === undefined) continue;
+    const key = pathKey(target.path);
+    const lists = byPath.get(key) ?? { documents: [], rules: [] };
+    byPath.set(key, lists);
+    if (annotations.scope === "document") lists.documents.push(annotations);
+    else if (annotations.scope === "rule") lists.rules.push(annotations);
+  }
+  if (byPath.size === 0) return module.rules;
   return module.rules.map((rule) => {
-    const path = fixedPath(module, rule);
-    const found: Annotations[] = [];
-    let own = -1;
-    for (const [i, { annotations, target }] of left.entries()) {
-      if (target?.path === undefined || !samePath(path, target.path)) continue;
-      if (annotations.scope === "document") found.push(annotations);
-      else if (annotations.scope === "rule" && rule.at.row > annotations.at.row) {
-        own = i;
-        found.push(annotations);
-      }
-    }
-    if (own !== -1) left.splice(own, 1);
+    const lists = byPath.get(pathKey(fixedPath(module, rule)));
+    if (lists === undefined) return rule;
+    const { rules } = lists;
+    const below = rules.findIndex(({ at }) => at.row >= rule.at.row);
+    const above = below === -1 ? rules.length : below;
+    const found = [...lists.documents, ...rules.slice(0, above)].sort((a, b) => a.at.offset - b.at.offset);
+    if (above > 0) rules.splice(above - 1, 1);
     return found.length === 0 ? rule : { ...rule, annotations: found };
   });
+}
+
+function pathKey(path: readonly Term[]): string {
+  return path.map(termToText).join("\n");
 }
 
 /** The full path of a rule, up to its first variable. */
@@ -108,10 +127,6 @@ export function fixedPath(module: Pick<Module, "package">, rule: Rule): readonly
   const terms = path.filter((term) => term !== undefined);
   const end = terms.findIndex((term, i) => i > 0 && !isGroundTerm(term));
   return end === -1 ? terms : terms.slice(0, end);
-}
-
-function samePath(a: readonly Term[], b: readonly Term[]): boolean {
-  return a.length === b.length && a.every((term, i) => compareTerms(term, b[i] as Term) === 0);
 }
 
 function defaultScope(draft: Draft, target: AnnotationTarget | undefined): string {

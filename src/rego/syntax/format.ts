@@ -19,6 +19,7 @@ import type {
 import { infixOf } from "./builtin-names.ts";
 import { compareBodies, compareTerms, sortedEntries, sortedItems } from "./compare.ts";
 import { booleanTerm, expr as makeExpr, operatorName, refTerm, varTerm } from "./construct.ts";
+import { CommentQueue } from "./format-comments.ts";
 import {
   type ImportFacts,
   importFacts,
@@ -116,8 +117,7 @@ class Formatter {
   /** The comment to put at the end of the current line. */
   #lineEnd: Comment | undefined;
   #delayLineEnd = false;
-  /** Comments not yet written, by place. */
-  #comments: readonly Comment[];
+  #comments: CommentQueue;
   #commentOnFinalLine = false;
   /** The expression or term to be put in parentheses, however it is reached. */
   #parenExpr: Expr | undefined;
@@ -136,7 +136,7 @@ class Formatter {
       return length > 2 || (length === 2 && head.key !== undefined && head.value === undefined);
     });
     this.#repeated = repeatedWildcards(module);
-    this.#comments = module.comments.map((comment) => ({ ...comment, text: comment.text.trimEnd() }));
+    this.#comments = new CommentQueue(module.comments.map((comment) => ({ ...comment, text: comment.text.trimEnd() })));
   }
 
   run(): string {
@@ -161,8 +161,8 @@ class Formatter {
       if (kind) this.#imports(group.map((statement) => (statement as { import: PlacedImport }).import));
       else this.#rules(group.map((statement) => (statement as { rule: Rule }).rule));
     }
-    for (const comment of this.#comments) this.#line(`#${comment.text}`);
-    if (this.#comments.length > 0) this.#write("\n");
+    for (const comment of this.#comments.rest) this.#line(`#${comment.text}`);
+    if (this.#comments.first !== undefined) this.#write("\n");
     return this.#out.endsWith("\n") ? `${this.#out.replace(/\n+$/, "")}\n` : this.#out;
   }
 
@@ -211,26 +211,22 @@ class Formatter {
 
   /** Writes the comments above a row, and notes the one on it for the line's end. */
   #insertComments(row: number): void {
-    const first = this.#comments[0];
+    const { first } = this.#comments;
     if (first === undefined || first.at.row > row) {
       this.#atLineEnd(undefined);
       return;
     }
-    const [before, at] = this.#takeComments(row);
+    const before = this.#takeAbove(row);
     this.#writeComments(before);
     const last = before.at(-1);
     if (last !== undefined && row - last.at.row > 1) this.#blankLine();
-    this.#atLineEnd(at);
+    this.#atLineEnd(this.#takeAbove(row + 1).at(-1));
   }
 
-  #takeComments(row: number): readonly [before: readonly Comment[], at: Comment | undefined] {
-    const comments = this.#comments;
-    let before = 0;
-    while (before < comments.length && (comments[before] as Comment).at.row < row) before++;
-    let after = before;
-    while (after < comments.length && (comments[after] as Comment).at.row === row) after++;
-    this.#comments = comments.slice(after);
-    return [comments.slice(0, before), after > before ? comments[after - 1] : undefined];
+  #takeAbove(row: number): readonly Comment[] {
+    const [taken, left] = this.#comments.above(row);
+    this.#comments = left;
+    return taken;
   }
 
   #atLineEnd(comment: Comment | undefined): void {
@@ -297,13 +293,9 @@ class Formatter {
     const text = locationText(at);
     this.#write(text);
     const lastRow = endRow(at);
-    this.#comments = this.#comments.filter((comment) => {
-      if (this.#commentOnFinalLine && comment.at.row === lastRow) {
-        this.#write(` ${locationText(comment.at)}`);
-        return false;
-      }
-      return comment.at.row >= lastRow;
-    });
+    this.#takeAbove(lastRow);
+    if (!this.#commentOnFinalLine) return;
+    for (const comment of this.#takeAbove(lastRow + 1)) this.#write(` ${locationText(comment.at)}`);
   }
 
   // --- Package and imports ----------------------------------------------------------------------------------------
@@ -321,18 +313,20 @@ class Formatter {
 
   #withoutComments(step: () => void): void {
     const comments = this.#comments;
-    this.#comments = [];
+    this.#comments = CommentQueue.EMPTY;
     step();
     this.#comments = comments;
   }
 
   #imports(imports: readonly PlacedImport[]): void {
     const beside = new Map<PlacedImport, Comment>();
-    this.#comments = this.#comments.filter((comment) => {
-      const statement = imports.find(({ row }) => row === comment.at.row);
+    const byRow = new Map(imports.map((placed) => [placed.row, placed]).reverse() as [number, PlacedImport][]);
+    const others = this.#comments.rest.filter((comment) => {
+      const statement = byRow.get(comment.at.row);
       if (statement !== undefined) beside.set(statement, comment);
       return statement === undefined;
     });
+    if (beside.size > 0) this.#comments = new CommentQueue(others);
     for (const group of groupImports(imports)) {
       this.#insertComments((group[0] as PlacedImport).row);
       const sorted = [...group].sort(({ statement: a }, { statement: b }) => {
@@ -379,15 +373,9 @@ class Formatter {
 
   /** A rule whose comments have no place inside: they go above it. */
   #ruleBelowComments(rule: Rule): void {
-    const [before, inside] = this.#commentsUpTo(endRow(rule.at));
     if (this.#inline) this.#endLine();
-    this.#writeComments([...before, ...inside]);
+    this.#writeComments(this.#takeAbove(endRow(rule.at) + 1));
     this.#withoutComments(() => this.#rule(rule, false));
-  }
-
-  #commentsUpTo(row: number): readonly [before: readonly Comment[], at: readonly Comment[]] {
-    const [before, at] = this.#takeComments(row);
-    return [before, at === undefined ? [] : [at]];
   }
 
   /** Whether a rule written on one line may stand next to another without a blank line. */
@@ -428,7 +416,7 @@ class Formatter {
         return;
       }
     }
-    if (unexpected && this.#comments.length > 0) {
+    if (unexpected && this.#comments.first !== undefined) {
       this.#write(" { ");
     } else {
       this.#write(" {");
@@ -449,7 +437,7 @@ class Formatter {
     // An `else` after something else on its line stays there.
     const line = locationText(rule.at).split("\n")[branch.at.row - rule.at.row];
     const wasInline = branch.at.row > rule.at.row && line !== undefined && !line.trimStart().startsWith("else");
-    const first = this.#comments[0];
+    const { first } = this.#comments;
     const commentAbove = (first !== undefined && first.at.row < branch.head.at.row) || this.#lineEnd !== undefined;
     if (!commentAbove && wasInline) {
       this.#write(" ");
@@ -475,7 +463,7 @@ class Formatter {
     if (this.#refHeads || second === undefined) {
       this.#ref(reference);
     } else {
-      if (this.#comments[0] !== undefined && second.at.row === this.#comments[0].at.row) {
+      if (second.at.row === this.#comments.first?.at.row) {
         this.#unformatted(head.at);
         return;
       }
@@ -761,7 +749,7 @@ class Formatter {
   // --- Terms ------------------------------------------------------------------------------------------------------
 
   #term(term: Term): void {
-    if (this.#comments.length === 0) {
+    if (this.#comments.first === undefined) {
       this.#termAt(term, false);
       return;
     }
@@ -901,16 +889,11 @@ class Formatter {
   #templateExpr(expr: Expr, next: StringTerm | Expr | undefined): void {
     this.#write("{");
     this.#level++;
-    const takeBefore = (row: number): readonly Comment[] => {
-      const before = this.#comments.filter((comment) => comment.at.row < row);
-      this.#comments = this.#comments.slice(before.length);
-      return before;
-    };
     if (this.#lineEnd !== undefined) {
       this.#endLine();
       this.#startLine();
     } else {
-      const before = takeBefore(expr.at.row);
+      const before = this.#takeAbove(expr.at.row);
       if (before.length > 0) {
         this.#write(" ");
         this.#inline = true;
@@ -919,7 +902,7 @@ class Formatter {
     }
     this.#expr(expr);
     if (next !== undefined) {
-      const before = takeBefore(next.at.row);
+      const before = this.#takeAbove(next.at.row);
       if (before.length > 0) {
         this.#endLine();
         this.#writeComments(before);
@@ -998,7 +981,8 @@ class Formatter {
     const lines = groupByLine(items, at.row);
     let breakFirst = false;
     if (lines.length === 1) {
-      if (this.#comments.some(({ at: { row } }) => row > at.row && row < closeRow)) throw new UnexpectedComment();
+      const next = this.#comments.firstBelow(at.row);
+      if (next !== undefined && next.at.row < closeRow) throw new UnexpectedComment();
       const [first] = items;
       if (first !== undefined) {
         const text = locationText(at);
