@@ -9,6 +9,8 @@ export interface AttackCase {
   readonly description: string;
   readonly policy: string;
   readonly must: string;
+  /** In bytes, as base64. */
+  readonly check_request_wire?: string;
   readonly check_request?: {
     readonly attributes?: { readonly request?: { readonly http?: AttackHttp } };
   } | null;
