@@ -169,6 +169,7 @@ describe("the file", () => {
   }
 
   test("environment variables are replaced, unknown ones by nothing", async () => {
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: the syntax of the configuration file
     const config = await load('plugins:\n  envoy_ext_authz_grpc:\n    addr: ":${PORT}"\nlabels: {a: "x${NONE}y"}\n');
     expect([config.plugin?.addr, config.labels]).toEqual([":1234", { a: "xy" }]);
   });

@@ -175,7 +175,7 @@ describe("bytes that are no message", () => {
     { why: "an entry of a Struct", path: [1, 2, 1, 11, 1] },
   ])("text that runs past the end of $why", ({ path }) => {
     const overrun = Buffer.concat([field(1, Buffer.from("a")), Buffer.from([0x12, 0x09, 0x62])]);
-    const wrapped = path.reduce((inner, number) => field(number, inner), overrun);
+    const wrapped = path.reduce<Buffer>((inner, number) => field(number, inner), overrun);
     expect(() => readCheckRequest(Buffer.concat([wrapped, field(1, field(10, Buffer.alloc(0)))]), "v3")).toThrow(
       WireError,
     );
@@ -183,7 +183,7 @@ describe("bytes that are no message", () => {
 
   test("nesting without end", () => {
     // Struct.fields["a"] = Value{struct_value: …}, a hundred times over and more.
-    let struct = Buffer.alloc(0);
+    let struct: Buffer = Buffer.alloc(0);
     for (let i = 0; i < 120; i++)
       struct = field(1, Buffer.concat([field(1, Buffer.from("a")), field(2, field(5, struct))]));
     const metadata = field(1, Buffer.concat([field(1, Buffer.from("f")), field(2, struct)]));
