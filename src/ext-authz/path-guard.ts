@@ -23,12 +23,12 @@ function escapedAmbiguity(path: string): string | undefined {
   if (/%(?![0-9A-Fa-f]{2})/.test(path)) return "malformed escape";
   if (/%(?:2f|5c)/i.test(path)) return "encoded slash";
   if (/%(?:[01][0-9a-f]|7f)/i.test(path)) return "encoded control character";
-  if (/%25/.test(path)) return "double encoding";
-  if (/%(?:23|3b|3f)/i.test(path)) return "encoded delimiter";
+  if (/%(?:3b|3f)/i.test(path)) return "encoded delimiter";
   const decoded = Buffer.from(
     path.replace(/%([0-9A-Fa-f]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16))),
     "latin1",
   );
+  if (/%[0-9A-Fa-f]{2}/.test(decoded.toString("latin1"))) return "double encoding";
   if (!isUtf8(decoded)) return "overlong or invalid escape";
   return hasDotSegment(decoded.toString("latin1")) ? "dot segment" : undefined;
 }

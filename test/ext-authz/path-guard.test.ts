@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { ambiguityOf } from "../../src/ext-authz/path-guard.ts";
 
-test.for(["/", "/a/b", "/a%20b", "/%C3%A4", "*", "", "/a?x=//..%2f", "/a.b/..c/d..", "/a~b/@c:d"])(
+test.for(["/", "/a/b", "/a%20b", "/%C3%A4", "*", "", "/a?x=//..%2f", "/a.b/..c/d..", "/a~b/@c:d", "/a%23b", "/100%25"])(
   "%s has one reading",
   (path) => {
     expect(ambiguityOf(path)).toBeUndefined();
@@ -24,6 +24,7 @@ test.for([
   ["/a%FF", "overlong or invalid escape"],
   ["/a%zz", "malformed escape"],
   ["/a%252e", "double encoding"],
+  ["/a%25%32%65", "double encoding"],
   ["/a;x=1/b", "path parameter"],
   ["/a%3bx", "encoded delimiter"],
   ["/a#b", "fragment"],

@@ -33,7 +33,7 @@ export interface TestServerOptions {
 
 export async function startServer({ policy, config, files, paths, options }: TestServerOptions): Promise<TestServer> {
   const folder = await mkdtemp(join(tmpdir(), "cardea-test-"));
-  await writeFile(join(folder, "policy.rego"), policy);
+  if (policy !== "") await writeFile(join(folder, "policy.rego"), policy);
   for (const [name, text] of Object.entries(files ?? {})) await writeFile(join(folder, name), text);
   const server = await CardeaServer.create({
     config: readConfig(
