@@ -55,7 +55,7 @@ function nameMapEntries({ field, nestedType }: MessageDescriptor): void {
 export function checkBytes({ message, moreHeaders, edits }: Check): Buffer {
   const more = moreHeaders.map(([key, value]) => {
     const entry = [lengthDelimited(1, Buffer.from(key)), lengthDelimited(2, Buffer.from(value))];
-    return [3, 2, 4, 1].reduce((inner, number) => lengthDelimited(number, inner), Buffer.concat(entry));
+    return [3, 2, 4, 1].reduce<Buffer>((inner, number) => lengthDelimited(number, inner), Buffer.concat(entry));
   });
   const bytes = Buffer.concat([encodeRequest(message as object), ...more]);
   for (const [at, byte] of edits) if (bytes.length > 0) bytes[Math.floor((at / 1e6) * bytes.length)] = byte;

@@ -37,19 +37,25 @@ function decoderMessage(text: string, fault: JsonSyntaxError): string {
 function trailing(rest: string): string | undefined {
   const first = rest.slice(0, 1);
   if ("{[".includes(first)) return `error: invalid character '${first}' after top-level value`;
-  const token = firstValue(rest);
-  if (typeof token === "object" && token !== null && "fault" in token) return token.fault;
+  let token: Value;
+  try {
+    token = firstValue(rest);
+  } catch (cause) {
+    if (cause instanceof JsonSyntaxError) return decoderMessage(rest, cause);
+    throw cause;
+  }
   if (token === null) return undefined;
   const shown = typeof token === "boolean" ? `%!s(bool=${token})` : isNumber(token) ? numberText(token) : String(token);
   return `error: invalid character '${shown}' after top-level value`;
 }
 
-function firstValue(text: string): Value | { readonly fault: string } {
+/** @throws {JsonSyntaxError} */
+function firstValue(text: string): Value {
   try {
     return parseJson(text);
   } catch (cause) {
-    if (!(cause instanceof JsonSyntaxError)) throw cause;
-    const end = endOfDocument(cause);
-    return end === undefined ? { fault: decoderMessage(text, cause) } : parseJson(text.slice(0, end));
+    const end = cause instanceof JsonSyntaxError ? endOfDocument(cause) : undefined;
+    if (end === undefined) throw cause;
+    return parseJson(text.slice(0, end));
   }
 }

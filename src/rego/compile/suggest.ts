@@ -1,4 +1,4 @@
-import type { Expr } from "../syntax/index.ts";
+import type { Expr, Term } from "../syntax/index.ts";
 import { operatorWord } from "./walk.ts";
 
 /**
@@ -19,10 +19,18 @@ export function suggestFor(name: string, expr: Expr | undefined, known: Iterable
   }
   if (best !== undefined) return `did you mean ${best}?`;
   if (expr?.form.kind === "call" && operatorWord(expr.form.operator) === "equal") {
-    const [left] = expr.form.args;
-    if (left?.kind === "var") return "== compares and binds nothing: use := to assign";
+    const [left, right] = expr.form.args;
+    const advice = "== compares and binds nothing: use := to assign";
+    if (isPatternWith(name, right)) return `${advice}, with the names on its left`;
+    if (left?.kind === "var" || isPatternWith(name, left)) return advice;
   }
   return undefined;
+}
+
+/** Whether assigning to the term would give the name a value. */
+function isPatternWith(name: string, term: Term | undefined): boolean {
+  if (term?.kind === "var") return term.name === name;
+  return term?.kind === "array" && term.items.some((item) => isPatternWith(name, item));
 }
 
 /** Levenshtein's distance, or `limit` where it is no less. */

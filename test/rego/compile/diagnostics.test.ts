@@ -232,6 +232,16 @@ describe("findings", () => {
       text: "p if { user == input.user; user != 1 }",
       want: "== compares and binds nothing: use := to assign",
     },
+    {
+      why: "a comparison meant to take an array apart",
+      text: "p if { time.clock(1) == [h, m, s]; h + m + s > 1 }",
+      want: "== compares and binds nothing: use := to assign, with the names on its left",
+    },
+    {
+      why: "the same the other way round",
+      text: "p if { [h, m] == input.x; h + m > 1 }",
+      want: "== compares and binds nothing: use := to assign",
+    },
   ])("advise on $why", ({ text, want }) => {
     expect(diagnosticsOf(`package test\n${text}`)[0]?.hint).toBe(want);
   });
