@@ -154,21 +154,23 @@ export class Ruling {
     const ruled = { input: subject.input, headers: NO_CHANGES, account: undefined, exhausted: [] };
     const gone = this.#callOutcome();
     if (gone !== undefined) return { ...ruled, outcome: gone };
-    if (identity === undefined && declared === undefined) {
+    const hasTokens = identity !== undefined && (identity.trustsEnvoy || identity.rules.length > 0);
+    if (declared === undefined && !hasTokens) {
       const memo = new Map<string, Value>();
       const outcome = await this.#evaluate(this.#options.entrypoint, subject.input, memo);
       return { ...ruled, outcome, exhausted: this.#exhausted(memo) };
     }
-    const authentication = identity === undefined ? undefined : await this.#authenticate(subject, identity);
-    if (authentication?.kind === "refused") {
+    const answer = identity === undefined ? ANONYMOUS : this.#authenticate(subject, identity);
+    const authentication = answer instanceof Promise ? await answer : answer;
+    if (authentication.kind === "refused") {
       const { headers } = authentication;
       return { ...ruled, headers, outcome: authentication, account: { layer: "identity", mesh: undefined } };
     }
     const known: Subject =
-      authentication?.kind === "authenticated"
+      authentication.kind === "authenticated"
         ? withIdentity(subject, identityDocument(authentication.identity) as JsonObject)
         : subject;
-    return { ...ruled, ...(await this.#decide(known)), headers: authentication?.headers ?? NO_CHANGES };
+    return { ...ruled, ...(await this.#decide(known)), headers: authentication.headers };
   }
 
   async #decide({ input, attributes }: Subject): Promise<Pick<Ruled, "outcome" | "input" | "account" | "exhausted">> {
@@ -211,10 +213,10 @@ export class Ruling {
   ): Authentication | Promise<Authentication> {
     const verified = trustsEnvoy ? identityFromEnvoy(envoyMetadataOf(attributes)) : undefined;
     if (verified !== undefined) return { kind: "authenticated", identity: verified, headers: NO_CHANGES };
-    const request = tokenRequestOf(attributes);
-    if (request === undefined) return ANONYMOUS;
     const here = this.snapshot.declared?.tokenRules(attributes === undefined ? {} : { attributes }) ?? [];
     const rules = everywhere.length === 0 ? here : [...here, ...everywhere];
+    const request = rules.length === 0 ? undefined : tokenRequestOf(attributes);
+    if (request === undefined) return ANONYMOUS;
     const nowNs = this.#options.timeFromRequest ? requestTimeNs(input) : undefined;
     return authenticator.authenticate(rules, request, {
       ...(nowNs !== undefined && { nowMs: Number(nowNs / 1_000_000n) }),

@@ -7,8 +7,7 @@ import {
   TABLES_PATH,
   TokenRules,
 } from "../istio/index.ts";
-import type { JsonObject, Value } from "../rego/value/index.ts";
-import { mergeInto, mountAt } from "./data-document.ts";
+import { isJsonObject, type JsonObject, setOwn, type Value } from "../rego/value/index.ts";
 import { LoadError } from "./errors.ts";
 import type { ModuleText } from "./module-text.ts";
 
@@ -65,10 +64,13 @@ export class Declared {
     return this.program.requestAuthentications.flatMap(({ jwtRules }) => jwtRules);
   }
 
-  /** Adds what the modules read. @throws {LoadError} when base documents already have it. */
+  /** Adds what the modules read: all of it theirs. @throws {LoadError} when base documents have something there. */
   addTables(data: Record<string, Value>): void {
-    if (!mergeInto(data, mountAt(TABLES_PATH, this.program.tables) as JsonObject))
+    const [parent, name] = TABLES_PATH as readonly [string, string];
+    const siblings = Object.hasOwn(data, parent) ? (data[parent] as Value) : {};
+    if (!isJsonObject(siblings) || Object.hasOwn(siblings, name))
       throw new LoadError("merge_conflict", `base documents at ${TABLES_PATH.join(".")}: merge error`);
+    setOwn(data, parent, { ...siblings, [name]: this.program.tables });
   }
 }
 
