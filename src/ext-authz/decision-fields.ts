@@ -90,11 +90,27 @@ export function readQueryParameters(decision: JsonObject): readonly HeaderPair[]
 export function checkMetadata(decision: JsonObject): JsonObject {
   const value = memberOf(decision, "dynamic_metadata");
   if (value === undefined) return {};
-  if (isJsonObject(value)) return value;
+  if (isJsonObject(value)) {
+    checkNumbers(value);
+    return value;
+  }
   throw form(
     "failed to get dynamic metadata",
     `type assertion error, expected dynamic_metadata to be of type 'object' but got '${goTypeOf(value)}'`,
   );
+}
+
+/** Metadata travels as doubles: a number beyond them has none (structpb.NewValue). */
+function checkNumbers(value: Value): void {
+  if (isNumber(value)) {
+    const text = numberText(value);
+    if (!Number.isFinite(Number(text)))
+      throw form(
+        "failed to get dynamic metadata",
+        `proto: invalid number format "${text}", expected a float64: strconv.ParseFloat: parsing "${text}": value out of range`,
+      );
+  } else if (isArray(value)) value.forEach(checkNumbers);
+  else if (isJsonObject(value)) for (const key of Object.keys(value)) checkNumbers(value[key] as Value);
 }
 
 /** @throws {DecisionFormError} */

@@ -54,6 +54,13 @@ describe("decisions", () => {
     ]);
   });
 
+  test("metadata with a number that no double holds is no decision", async () => {
+    const error = await rpcError({ policy: v('{"allowed": true, "dynamic_metadata": {"a": [1e400]}}') });
+    expect(error.message).toBe(
+      'failed to get dynamic metadata: proto: invalid number format "1e400", expected a float64: strconv.ParseFloat: parsing "1e400": value out of range',
+    );
+  });
+
   test("a decision's own id does not hide ours", async () => {
     const { reply: got, sink } = await reply({
       policy: v('{"allowed": true, "dynamic_metadata": {"decision_id": "mine", "x": 1}}'),
