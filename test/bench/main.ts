@@ -35,9 +35,10 @@ if (values.only !== "engine") {
       "--server",
       "--addr=127.0.0.1:0",
       `--set=plugins.envoy_ext_authz_grpc.addr=127.0.0.1:${port}`,
-      "--set=plugins.envoy_ext_authz_grpc.path=authz/allow",
+      "--set=plugins.envoy_ext_authz_grpc.path=envoy/authz/allow",
       `--set=decision_logs.console=${log}`,
       "--log-level=error",
+      "--ignore=istio",
       "policies",
     ];
     return benchServer({ name: log ? "cardea, decision log on" : "cardea, decision log off", command, port }, loader, {
