@@ -25,7 +25,7 @@ const PLAN = {
   ],
   istio: ["base", "rego/syntax", "rego/value"],
   identity: ["base", "telemetry", "jwt"],
-  policy: ["base", "telemetry", "rego/engine", "rego/node", "rego/value", "istio"],
+  policy: ["base", "telemetry", "rego/engine", "rego/node", "rego/value", "istio", "ratelimit", "schedule"],
   "decision-log": ["base", "telemetry", "rego/value"],
   decision: [
     "base",

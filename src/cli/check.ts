@@ -5,7 +5,7 @@ import { CommandError } from "./command-error.ts";
 import { errorsText, outputErrors } from "./failure.ts";
 import { type Flag, type FlagValues, UsageError } from "./flags.ts";
 import { prettyJson } from "./output.ts";
-import { compilePolicy, type PolicySettings, VERSION_FLAGS, versionOf } from "./program.ts";
+import { compilePolicy, extensionsFor, type PolicySettings, VERSION_FLAGS, versionOf } from "./program.ts";
 import { restrictionFlags, restrictionsOf } from "./restrictions.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -62,8 +62,10 @@ async function check(values: FlagValues, terminal: Terminal): Promise<number> {
     };
     const { loadPaths } = await import("../policy/index.ts");
     const files = await loadPaths(values.positional, { ignore: values.list("ignore"), bundle: values.bool("bundle") });
-    compilePolicy(files, settings);
-    return files.declarations.length === 0 ? 0 : await checkDeclarations(files.declarations, values, terminal);
+    const { declarations } = files;
+    // Documents with errors have nothing to ask, and are reported below.
+    compilePolicy(files, { ...settings, extensions: await extensionsFor({ ...files, declarations: [] }) });
+    return declarations.length === 0 ? 0 : await checkDeclarations(declarations, values, terminal);
   } catch (error) {
     report(error, values, terminal);
     return 1;

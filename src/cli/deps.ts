@@ -6,7 +6,7 @@ import { CommandError } from "./command-error.ts";
 import { errorsText, outputErrors } from "./failure.ts";
 import { type Flag, type FlagValues, UsageError } from "./flags.ts";
 import { type Document, prettyJson, tableText } from "./output.ts";
-import { compilePolicy, LOADING_FLAGS, loadFiles, VERSION_FLAGS, versionOf } from "./program.ts";
+import { compilePolicy, extensionsFor, LOADING_FLAGS, loadFiles, VERSION_FLAGS, versionOf } from "./program.ts";
 import type { Terminal } from "./terminal.ts";
 
 const FLAGS: readonly Flag[] = [
@@ -37,7 +37,9 @@ async function deps(values: FlagValues, terminal: Terminal): Promise<number> {
   if (query === undefined || more.length > 0) throw new UsageError("specify exactly one query argument");
   let found: QueryDependencies;
   try {
-    found = dependenciesOf(compilePolicy(await loadFiles(values), { version: versionOf(values) }), query);
+    const files = await loadFiles(values);
+    const settings = { version: versionOf(values), extensions: await extensionsFor(files) };
+    found = dependenciesOf(compilePolicy(files, settings), query);
   } catch (error) {
     if (error instanceof CommandError) throw error;
     terminal.err(`error: ${errorsText(outputErrors(error))}\n`);

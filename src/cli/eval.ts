@@ -8,7 +8,7 @@ import { type Flag, type FlagValues, UsageError } from "./flags.ts";
 import { cliIo } from "./io.ts";
 import { type Document, durationText, jsonText, limited, prettyJson, sorted, tableText } from "./output.ts";
 import { readDocument, readTextFile } from "./documents.ts";
-import { compilePolicy, LOADING_FLAGS, loadFiles, VERSION_FLAGS, versionOf } from "./program.ts";
+import { compilePolicy, extensionsFor, LOADING_FLAGS, loadFiles, VERSION_FLAGS, versionOf } from "./program.ts";
 import { restrictionFlags, restrictionsOf } from "./restrictions.ts";
 import { runtimeInfo } from "./runtime-info.ts";
 import type { Terminal } from "./terminal.ts";
@@ -179,9 +179,11 @@ async function evaluate(values: FlagValues, terminal: Terminal): Promise<Outcome
     let solutions: readonly Solution[] = [];
     let errors: readonly OutputError[] = [];
     try {
+      const files = await loadFiles(values, timers);
+      const extensions = await extensionsFor(files);
       policy = compilePolicy(
-        await loadFiles(values, timers),
-        { version: versionOf(values), strict: values.bool("strict"), annotations: true, ...restrictions },
+        files,
+        { version: versionOf(values), strict: values.bool("strict"), annotations: true, extensions, ...restrictions },
         timers,
       );
       const query = prepare(policy, text, values, timers);

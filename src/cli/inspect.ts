@@ -16,7 +16,14 @@ import { errorsText, locationDocument, outputErrors } from "./failure.ts";
 import { type Flag, type FlagValues, UsageError } from "./flags.ts";
 import { type Document, jsonText, prettyJson, sorted, tableText } from "./output.ts";
 import { ownCapabilities } from "./own-capabilities.ts";
-import { compileModules, parseModules, type PolicySettings, VERSION_FLAGS, versionOf } from "./program.ts";
+import {
+  compileModules,
+  extensionsFor,
+  parseModules,
+  type PolicySettings,
+  VERSION_FLAGS,
+  versionOf,
+} from "./program.ts";
 import type { Terminal } from "./terminal.ts";
 
 const FLAGS: readonly Flag[] = [
@@ -55,7 +62,7 @@ async function inspect(values: FlagValues, terminal: Terminal): Promise<number> 
     const { loadPaths } = await import("../policy/index.ts");
     const loaded = await loadPaths([path], { bundle: !path.endsWith(".rego") });
     const modules = parseModules(loaded.modules, settings);
-    const policy = compileModules(modules, loaded.data, settings);
+    const policy = compileModules(modules, loaded.data, { ...settings, extensions: await extensionsFor(loaded) });
     const found = values.bool("annotations") ? modules.flatMap(annotationsIn) : [];
     if (values.string("format") === "json") terminal.out(prettyJson(summary(loaded, modules, policy, found)));
     else

@@ -5,6 +5,7 @@ import {
   IstioPolicyError,
   type IstioProgram,
   type MeshSettings,
+  type PolicyText,
 } from "../istio/index.ts";
 import { CommandError } from "./command-error.ts";
 import { type Flag, type FlagValues, UsageError } from "./flags.ts";
@@ -39,11 +40,20 @@ export async function compileIstioPaths(
   try {
     const { declarations } = await loadPaths(paths, { ignore });
     if (declarations.length === 0) throw new CommandError("no Istio or Cardea policies at these paths");
-    return compileIstio({ files: declarations, mesh });
+    return compileFiles(declarations, mesh);
+  } catch (error) {
+    if (error instanceof LoadError) throw new CommandError(error.message, { cause: error });
+    throw error;
+  }
+}
+
+/** Compiles policy files. @throws {CommandError} that lists every error of them. */
+export function compileFiles(files: readonly PolicyText[], mesh: MeshSettings = DEFAULT_MESH): IstioProgram {
+  try {
+    return compileIstio({ files, mesh });
   } catch (error) {
     if (error instanceof IstioPolicyError)
       throw new CommandError(error.diagnostics.map(formatIstioDiagnostic).join("\n"), { cause: error });
-    if (error instanceof LoadError) throw new CommandError(error.message, { cause: error });
     throw error;
   }
 }

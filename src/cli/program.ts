@@ -1,5 +1,13 @@
 import type { Loaded } from "../policy/index.ts";
-import { CompileError, compile, type Diagnostic, languageOf, type Module, type Policy } from "../rego/engine/index.ts";
+import {
+  type Builtin,
+  CompileError,
+  compile,
+  type Diagnostic,
+  languageOf,
+  type Module,
+  type Policy,
+} from "../rego/engine/index.ts";
 import { nodeBuiltins } from "../rego/node.ts";
 import { parseModule } from "../rego/syntax/index.ts";
 import type { Value } from "../rego/value/index.ts";
@@ -40,10 +48,12 @@ export function versionOf(values: FlagValues): "v0" | "v1" {
   return values.bool("v0-compatible") ? "v0" : "v1";
 }
 
-const NOTHING: Pick<Loaded, "modules" | "data"> = { modules: [], data: {} };
+type Files = Pick<Loaded, "modules" | "data" | "declarations">;
+
+const NOTHING: Files = { modules: [], data: {}, declarations: [] };
 
 /** Reads what `--data` and `--bundle` name. @throws {LoadError} */
-export async function loadFiles(values: FlagValues, timers?: Timers): Promise<Pick<Loaded, "modules" | "data">> {
+export async function loadFiles(values: FlagValues, timers?: Timers): Promise<Files> {
   const data = values.list("data");
   const bundles = values.list("bundle");
   if (data.length === 0 && bundles.length === 0) return NOTHING;
@@ -56,7 +66,25 @@ export async function loadFiles(values: FlagValues, timers?: Timers): Promise<Pi
   timers?.add("rego_load_files", started);
   if (bundled === undefined) return loaded;
   if (!mergeInto(loaded.data, bundled.data)) throw new CommandError("merge error");
-  return { modules: [...loaded.modules, ...bundled.modules], data: loaded.data };
+  return {
+    modules: [...loaded.modules, ...bundled.modules],
+    data: loaded.data,
+    declarations: [...loaded.declarations, ...bundled.declarations],
+  };
+}
+
+/**
+ * Our own builtins, over the schedules and limits of the policy documents among the files. Only where a module names one:
+ * what they are made of is not loaded for others.
+ *
+ * @throws {CommandError} that lists the errors of the documents.
+ */
+export async function extensionsFor(files: Pick<Files, "modules" | "declarations">): Promise<readonly Builtin[]> {
+  if (!files.modules.some(({ text }) => text.includes("cardea."))) return [];
+  const { commandBuiltins } = await import("../policy/index.ts");
+  if (files.declarations.length === 0) return commandBuiltins(undefined);
+  const { compileFiles } = await import("./istio-files.ts");
+  return commandBuiltins(compileFiles(files.declarations));
 }
 
 export interface PolicySettings extends Restrictions {
@@ -64,6 +92,8 @@ export interface PolicySettings extends Restrictions {
   readonly strict?: boolean;
   readonly annotations?: boolean;
   readonly errorLimit?: number;
+  /** Builtins beside Rego's. */
+  readonly extensions?: readonly Builtin[];
   /** Keep `print` calls. Default: they are kept. */
   readonly keepPrint?: boolean;
 }
@@ -102,12 +132,12 @@ export function compilePolicy(
 
 /** @throws {CompileError} */
 export function compileModules(modules: readonly Module[], data: Value, settings: PolicySettings): Policy {
-  const { version, capabilities, schemas, strict, keepPrint, errorLimit } = settings;
+  const { version, capabilities, schemas, strict, keepPrint, errorLimit, extensions = [] } = settings;
   return compile({
     modules,
     version,
     data,
-    builtins: nodeBuiltins,
+    builtins: extensions.length === 0 ? nodeBuiltins : [...nodeBuiltins, ...extensions],
     keepPrint: keepPrint !== false,
     strict: strict === true,
     ...(errorLimit !== undefined && { errorLimit }),

@@ -4,7 +4,14 @@ import { CommandError } from "./command-error.ts";
 import { errorsText, outputErrors } from "./failure.ts";
 import { type Flag, type FlagValues, UsageError } from "./flags.ts";
 import { durationText, prettyJson } from "./output.ts";
-import { compileModules, parseModules, type PolicySettings, VERSION_FLAGS, versionOf } from "./program.ts";
+import {
+  compileModules,
+  extensionsFor,
+  parseModules,
+  type PolicySettings,
+  VERSION_FLAGS,
+  versionOf,
+} from "./program.ts";
 import { restrictionFlags, restrictionsOf } from "./restrictions.ts";
 import type { Terminal } from "./terminal.ts";
 import { discoverTests, type TestCase } from "./test-cases.ts";
@@ -109,7 +116,7 @@ async function test(values: FlagValues, terminal: Terminal): Promise<number> {
     const { loadPaths } = await import("../policy/index.ts");
     const files = await loadPaths(values.positional, { ignore: values.list("ignore"), bundle: values.bool("bundle") });
     const found = discoverTests(parseModules(files.modules, settings));
-    policy = compileModules(found.modules, files.data, settings);
+    policy = compileModules(found.modules, files.data, { ...settings, extensions: await extensionsFor(files) });
     tests = await selectTests(found.tests, values.string("run"));
   } catch (error) {
     if (error instanceof CommandError) throw error;

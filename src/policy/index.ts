@@ -1,5 +1,13 @@
 export { type Compile, type CompilerOptions, regoCompiler } from "./compile.ts";
 export { Declared, type MeshOptions } from "./declared.ts";
+export {
+  commandBuiltins,
+  exhaustedLimits,
+  extensionBuiltins,
+  extensionHost,
+  type Extensions,
+  extensionsOf,
+} from "./extensions.ts";
 export { mergeInto } from "./data-document.ts";
 export { type BundleReply, BundleSource, type BundleSourceOptions, type BundleStatus } from "./bundle/bundle-source.ts";
 export { isUnderRoots } from "./bundle/manifest.ts";

@@ -1,19 +1,18 @@
 import { type Config, ConfigError } from "../config/index.ts";
 import type { IdentityOptions } from "../decision/index.ts";
 import { Authenticator, IdentityConfigError, readIdentityConfig } from "../identity/index.ts";
-import type { Declared, MeshOptions, PolicyStore } from "../policy/index.ts";
 import {
-  Limiter,
-  openRateLimitStore,
-  type RateLimit,
-  type RateLimitStore,
-  readRateLimitStoreConfig,
-} from "../ratelimit/index.ts";
+  type Declared,
+  extensionBuiltins,
+  extensionHost,
+  extensionsOf,
+  type MeshOptions,
+  type PolicyStore,
+} from "../policy/index.ts";
+import { Limiter, openRateLimitStore, type RateLimitStore, readRateLimitStoreConfig } from "../ratelimit/index.ts";
 import type { Builtin, IoAnswer } from "../rego/engine/index.ts";
 import type { Value } from "../rego/value/index.ts";
-import { compileSchedule } from "../schedule/index.ts";
 import type { Logger, Metrics } from "../telemetry/index.ts";
-import { type Extensions, extensionBuiltins, extensionHost } from "./extensions.ts";
 
 /** What policy documents need around them: the mesh, counters, and whoever verifies tokens. */
 export interface DeclaredParts {
@@ -40,7 +39,7 @@ export async function composeDeclared(config: Config, metrics: Metrics, logger: 
     // The proxy's own claims reach policies as an identity, never as metadata.
     mesh: { mesh: { ...mesh, trustJwtAuthnMetadata: false }, isDescribed: isMeshDescribed },
     identity: { authenticator, trustsEnvoy, rules },
-    extend: (declared) => extensionBuiltins(extensionsOf(declared), limiter),
+    extend: (declared) => extensionBuiltins(extensionsOf(declared?.program), limiter),
     host: extensionHost(limiter),
     follow(store) {
       store.onPublish(({ declared, hasDecidingModules }) => {
@@ -78,19 +77,6 @@ async function openCounters({ cardea }: Config, logger: Logger): Promise<RateLim
     if (cause instanceof RangeError) throw new ConfigError(cause.message, { cause });
     throw cause;
   }
-}
-
-function extensionsOf(declared: Declared | undefined): Extensions {
-  const { schedules = [], rateLimits = [] } = declared?.program ?? {};
-  return {
-    schedules: new Map(schedules.map((schedule) => [schedule.name, compileSchedule(schedule)])),
-    limits: new Map(
-      rateLimits.map(({ name, limit, perMs, onStoreFailure }): readonly [string, RateLimit] => [
-        name,
-        { name, limit, perMs, onStoreFailure, algorithm: "token-bucket" },
-      ]),
-    ),
-  };
 }
 
 function reportKeys(authenticator: Authenticator, logger: Logger): void {

@@ -30,14 +30,20 @@ import {
   HttpAuthorization,
   loadProtoDescriptor,
 } from "../ext-authz/index.ts";
-import { type BundleSource, type Compile, pathEntrypoint, PolicyStore, regoCompiler } from "../policy/index.ts";
+import {
+  type BundleSource,
+  type Compile,
+  exhaustedLimits,
+  pathEntrypoint,
+  PolicyStore,
+  regoCompiler,
+} from "../policy/index.ts";
 import type { Io } from "../rego/engine/index.ts";
 import type { JsonObject, Value } from "../rego/value/index.ts";
 import { type LineWriter, type Logger, Metrics, PluginStates } from "../telemetry/index.ts";
 import { GrpcListener } from "./grpc-listener.ts";
 import { composeBundles } from "./compose-bundles.ts";
 import { composeDeclared, type DeclaredParts } from "./compose-declared.ts";
-import { exhaustedLimits } from "./extensions.ts";
 import { httpAuthzHandler } from "./http-authz.ts";
 import { type HttpHandler, HttpListener } from "./http-listener.ts";
 import { parseHttpAddress } from "./listen-address.ts";

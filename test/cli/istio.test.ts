@@ -175,3 +175,31 @@ describe("export", () => {
     expect(err).toBe("note: RateLimit needs a counter: exported, nothing is within a limit\n");
   });
 });
+
+describe("Rego that asks schedules and limits", () => {
+  const hours =
+    'apiVersion: cardea.dev/v1alpha1\nkind: Schedule\nmetadata: {name: hours}\nspec: {timeZone: UTC, windows: [{from: "08:00", to: "22:00"}]}\n';
+  const limit =
+    "apiVersion: cardea.dev/v1alpha1\nkind: RateLimit\nmetadata: {name: few}\nspec: {key: [source.ip], limit: 1, per: 1h}\n";
+  const files = {
+    "hours.yaml": hours,
+    "limit.yaml": limit,
+    "p.rego": 'package p\n\nopen if cardea.schedule.open("hours")\n\nok if cardea.ratelimit.allow("few", input.who)\n',
+    "p_test.rego":
+      'package p_test\n\nimport data.p\n\ntest_ok if p.ok with input.who as "a"\n\ntest_open if p.open with cardea.schedule.open as true\n',
+  };
+
+  test("is legal, and runs with what stands beside it", async () => {
+    const folder = folderOf(files);
+    expect(await cli(["check", folder])).toEqual({ code: 0, out: "", err: "" });
+    expect((await cli(["test", folder])).out).toContain("PASS: 2/2");
+    const { out } = await cli(["eval", "-d", folder, "-f", "raw", 'cardea.schedule.next_opening("hours") > 0']);
+    expect(out).toBe("true\n");
+  });
+
+  test("reports documents with errors", async () => {
+    const folder = folderOf({ ...files, "hours.yaml": hours.replace("UTC", "Nowhere/At_All") });
+    const { code, err } = await cli(["check", folder]);
+    expect([code, err]).toEqual([1, expect.stringContaining("hours.yaml:4: istio_value_error: spec.timeZone: ")]);
+  });
+});

@@ -3,7 +3,7 @@ import { Limiter, MemoryStore, type RateLimit, type RateLimitStore, StoreError }
 import { compile, evaluateWithIo, type IoRequest, valueWithIo } from "../../src/rego/engine/index.ts";
 import { nodeBuiltins } from "../../src/rego/node.ts";
 import { compileSchedule } from "../../src/schedule/index.ts";
-import { type Extensions, extensionBuiltins, extensionHost } from "../../src/server/extensions.ts";
+import { type Extensions, extensionBuiltins, extensionHost } from "../../src/policy/index.ts";
 
 const limit: RateLimit = {
   name: "per-client",

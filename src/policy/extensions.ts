@@ -1,4 +1,5 @@
-import { type LimiterVerdict, type Limiter, type RateLimit, rateLimitHeaders } from "../ratelimit/index.ts";
+import type { IstioProgram } from "../istio/index.ts";
+import { Limiter, type LimiterVerdict, MemoryStore, type RateLimit, rateLimitHeaders } from "../ratelimit/index.ts";
 import {
   arg,
   type Builtin,
@@ -10,12 +11,31 @@ import {
   types,
 } from "../rego/engine/index.ts";
 import { fromBigInt, type JsonObject, toJsonText, type Value } from "../rego/value/index.ts";
-import { isOpen, nextOpening, type Schedule } from "../schedule/index.ts";
+import { compileSchedule, isOpen, nextOpening, type Schedule } from "../schedule/index.ts";
 
 /** What a snapshot's policies may name. */
 export interface Extensions {
   readonly schedules: ReadonlyMap<string, Schedule>;
   readonly limits: ReadonlyMap<string, RateLimit>;
+}
+
+/** What policy documents define; nothing where there are none. */
+export function extensionsOf(program: Pick<IstioProgram, "schedules" | "rateLimits"> | undefined): Extensions {
+  const { schedules = [], rateLimits = [] } = program ?? {};
+  return {
+    schedules: new Map(schedules.map((schedule) => [schedule.name, compileSchedule(schedule)])),
+    limits: new Map(
+      rateLimits.map(({ name, limit, perMs, onStoreFailure }): readonly [string, RateLimit] => [
+        name,
+        { name, limit, perMs, onStoreFailure, algorithm: "token-bucket" },
+      ]),
+    ),
+  };
+}
+
+/** The same builtins for a command, with counters that end with it. */
+export function commandBuiltins(program: Parameters<typeof extensionsOf>[0]): readonly Builtin[] {
+  return extensionBuiltins(extensionsOf(program), new Limiter(new MemoryStore()));
 }
 
 const TAKE = "cardea.ratelimit.take";
