@@ -25,6 +25,7 @@ import { type JsonObject, toJsonText, type Value } from "../rego/value/index.ts"
 import type { Logger } from "../telemetry/index.ts";
 import type { Outcome } from "./outcome.ts";
 import { envoyMetadataOf, type Subject, tokenRequestOf } from "./subject.ts";
+import { withinDeadline } from "./within-deadline.ts";
 
 /** The caller's side of a request. */
 export interface Call {
@@ -309,11 +310,12 @@ export class Ruling {
       return query.evaluate(options);
     } catch (cause) {
       if (!(cause instanceof Suspension)) throw cause;
-      return evaluateWithIo(query, options, this.#options.io);
+      const { io } = this.#options;
+      return evaluateWithIo(query, options, (request) => withinDeadline(options.deadlineMs, io(request)));
     }
   }
 
-  #evaluateOptions(input: JsonObject, memo: Map<string, Value>): EvaluateOptions {
+  #evaluateOptions(input: JsonObject, memo: Map<string, Value>): EvaluateOptions & { readonly deadlineMs: number } {
     const { limits, runtime, env, logger, keepsNdResults, timeFromRequest } = this.#options;
     const nowNs = timeFromRequest ? requestTimeNs(input) : undefined;
     return {

@@ -91,7 +91,7 @@ export function checkMetadata(decision: JsonObject): JsonObject {
   const value = memberOf(decision, "dynamic_metadata");
   if (value === undefined) return {};
   if (isJsonObject(value)) {
-    checkNumbers(value);
+    checkMetadataValue(value, 0);
     return value;
   }
   throw form(
@@ -100,8 +100,15 @@ export function checkMetadata(decision: JsonObject): JsonObject {
   );
 }
 
+/**
+ * Protobuf decoders refuse messages nested more than 100 deep, and one level of a Struct takes three. A denial that Envoy
+ * cannot decode is an error to it, and may be let through.
+ */
+const MAX_METADATA_DEPTH = 32;
+
 /** Metadata travels as doubles: a number beyond them has none (structpb.NewValue). */
-function checkNumbers(value: Value): void {
+function checkMetadataValue(value: Value, depth: number): void {
+  if (depth > MAX_METADATA_DEPTH) throw form("failed to get dynamic metadata", "nested too deep");
   if (isNumber(value)) {
     const text = numberText(value);
     if (!Number.isFinite(Number(text)))
@@ -109,8 +116,9 @@ function checkNumbers(value: Value): void {
         "failed to get dynamic metadata",
         `proto: invalid number format "${text}", expected a float64: strconv.ParseFloat: parsing "${text}": value out of range`,
       );
-  } else if (isArray(value)) value.forEach(checkNumbers);
-  else if (isJsonObject(value)) for (const key of Object.keys(value)) checkNumbers(value[key] as Value);
+  } else if (isArray(value)) for (const item of value) checkMetadataValue(item, depth + 1);
+  else if (isJsonObject(value))
+    for (const key of Object.keys(value)) checkMetadataValue(value[key] as Value, depth + 1);
 }
 
 /** @throws {DecisionFormError} */
