@@ -77,7 +77,6 @@ export class Supervisor {
 
   #fork(): Worker {
     const worker = cluster.fork();
-    this.#gauge.inc();
     if (this.#base !== undefined) send(worker, { kind: "base", text: this.#base });
     return worker;
   }
@@ -129,6 +128,7 @@ export class Supervisor {
 
   async #sum(): Promise<string> {
     const round = this.#roundCount++;
+    this.#gauge.set(this.#lastBeatMs.size);
     const metrics: (readonly MetricObject[])[] = [(await this.#registry.getMetricsAsJSON()) as MetricObject[]];
     // One that has just begun has counted nothing yet, and would not answer before it serves.
     const asked = workersNow().filter(({ id }) => this.#lastBeatMs.has(id));
@@ -150,7 +150,6 @@ export class Supervisor {
   }
 
   #onExit(worker: Worker, reason: string | number): void {
-    this.#gauge.dec();
     this.#lastBeatMs.delete(worker.id);
     if (this.#isStopping) return;
     const nowMs = performance.now();

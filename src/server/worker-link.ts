@@ -13,6 +13,9 @@ export class WorkerLink {
   readonly #logger: Logger;
   readonly #questions = new Map<number, (text: string) => void>();
   #questionCount = 0;
+  #isReady = false;
+  /** What came before this worker had read its files, which would have replaced it. */
+  #earlyBase: string | undefined;
   #beat: NodeJS.Timeout | undefined;
 
   constructor(metrics: Metrics, store: PolicyStore, logger: Logger) {
@@ -28,6 +31,8 @@ export class WorkerLink {
   /** All ports are open. */
   ready(): void {
     if (!cluster.isWorker) return;
+    this.#isReady = true;
+    if (this.#earlyBase !== undefined) this.#takeOver(this.#earlyBase);
     tell({ kind: "ready" });
     this.#beat = setInterval(() => tell({ kind: "beat" }), BEAT_MS);
   }
@@ -57,14 +62,19 @@ export class WorkerLink {
         this.#questions.get(message.question)?.(message.text);
         return;
       case "base":
-        try {
-          this.#store.update(new Map([[BASE_PART, fromText(message.text)]]));
-        } catch (cause) {
-          this.#logger.error("What another worker was sent could not be taken over.", { err: cause });
-        }
+        if (this.#isReady) this.#takeOver(message.text);
+        else this.#earlyBase = message.text;
         return;
       default:
         message satisfies never;
+    }
+  }
+
+  #takeOver(text: string): void {
+    try {
+      this.#store.update(new Map([[BASE_PART, fromText(text)]]));
+    } catch (cause) {
+      this.#logger.error("What another worker was sent could not be taken over.", { err: cause });
     }
   }
 

@@ -13,7 +13,7 @@ export const METRICS = {
   cardea_checks_in_flight: "Checks being decided now.",
   cardea_connections_refused_total: "Connections to the check port that were turned away, by reason.",
   cardea_decision_duration_seconds: "Time from the arrival of a check to its decision.",
-  cardea_workers: "Worker processes, with --workers.",
+  cardea_workers: "Worker processes that serve, with --workers.",
   cardea_worker_restarts_total: "Worker processes that ended and were replaced.",
   cardea_policy_generation: "Number of the live policy snapshot.",
   cardea_policy_loaded_timestamp_seconds: "When the live policy snapshot was published.",
