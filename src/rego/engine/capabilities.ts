@@ -52,10 +52,10 @@ export function allowedBuiltins(
   const allowed = builtins.filter(({ name }) => capabilities.builtins.has(name));
   const known = new Set(builtins.map(({ name }) => name));
   const missing = [...capabilities.builtins].filter(([name]) => !known.has(name));
-  return [...allowed, ...missing.map(([name, type]) => unimplemented(name, type))];
+  return [...allowed, ...missing.map(([name, type]) => declaredOnly(name, type))];
 }
 
-function unimplemented(name: string, type: FunctionType): Builtin {
+function declaredOnly(name: string, type: FunctionType): Builtin {
   return {
     name,
     category: "custom",
