@@ -18,6 +18,9 @@ export interface Part {
   readonly bundle?: { readonly revision: string; readonly roots: readonly string[] };
 }
 
+/** Has the last word about a snapshot before it is published. @throws {LoadError} to refuse it. */
+export type Accept = (candidate: Snapshot, live: Snapshot) => void;
+
 /** The part that files and the REST API write to. */
 export const BASE_PART = "";
 
@@ -68,7 +71,7 @@ export class PolicyStore {
    *
    * @throws {CompileError | IstioPolicyError | LoadError} and nothing has changed.
    */
-  update(changes: ReadonlyMap<string, Part | undefined>): Snapshot {
+  update(changes: ReadonlyMap<string, Part | undefined>, accept?: Accept): Snapshot {
     const parts = new Map(this.#parts);
     for (const [name, part] of changes) {
       if (part === undefined) parts.delete(name);
@@ -77,6 +80,7 @@ export class PolicyStore {
     let snapshot: Snapshot;
     try {
       snapshot = this.#build(parts);
+      accept?.(snapshot, this.#current);
     } catch (cause) {
       this.#lastFailure = messageOf(cause);
       throw cause;

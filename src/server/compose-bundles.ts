@@ -1,6 +1,12 @@
 import { join } from "node:path";
 import type { BundleConfig, Config, KeyConfig } from "../config/index.ts";
-import { BundleSource, type BundleSourceOptions, type PolicyStore, type Verification } from "../policy/index.ts";
+import {
+  type Accept,
+  BundleSource,
+  type BundleSourceOptions,
+  type PolicyStore,
+  type Verification,
+} from "../policy/index.ts";
 import type { Logger, PluginStates } from "../telemetry/index.ts";
 import { ServiceClient, USER_AGENT } from "./service-client.ts";
 
@@ -10,7 +16,7 @@ const BUNDLE_PLUGIN = "bundle";
 /** Sources of the configured bundles, not yet started. */
 export function composeBundles(
   config: Config,
-  store: PolicyStore,
+  { store, accept }: { readonly store: PolicyStore; readonly accept: Accept },
   states: PluginStates,
   logger: Logger,
 ): readonly BundleSource[] {
@@ -33,7 +39,7 @@ export function composeBundles(
         fileBytes: bundle.sizeLimitBytes,
         verification: verificationOf(bundle, config.keys),
         persistDirectory: bundle.persist ? persistDirectory : undefined,
-        activate: (part) => void store.update(new Map([[bundle.name, part]])),
+        activate: (part) => void store.update(new Map([[bundle.name, part]]), accept),
         onStatus: report,
         logger: logger.with({ plugin: BUNDLE_PLUGIN }),
       }),

@@ -31,9 +31,13 @@ import {
   loadProtoDescriptor,
 } from "../ext-authz/index.ts";
 import {
+  type Accept,
   type BundleSource,
   type Compile,
+  type Entrypoint,
+  entrypointGap,
   exhaustedLimits,
+  keepEntrypoint,
   pathEntrypoint,
   PolicyStore,
   regoCompiler,
@@ -67,6 +71,8 @@ export interface ComposeOptions {
 /** The parts of one process, wired but not started. */
 export interface Parts {
   readonly store: PolicyStore;
+  /** Has the last word about policies that are read anew. */
+  readonly accept: Accept;
   readonly states: PluginStates;
   readonly metrics: Metrics;
   readonly recorder: DecisionRecorder;
@@ -103,7 +109,10 @@ export async function compose(options: ComposeOptions): Promise<Parts> {
   });
   const recorder = composeRecorder(options, store, labels, runtime, metrics);
   const io = lazyIo(config, declared);
-  const bundles = composeBundles(config, store, states, logger);
+  const { plugin } = config;
+  const entrypoint = plugin === undefined ? undefined : entrypointOf(plugin);
+  const accept = entrypoint === undefined ? () => undefined : keepEntrypoint(entrypoint);
+  const bundles = composeBundles(config, { store, accept }, states, logger);
   const service = await composeService(options, { store, recorder, metrics, runtime, io, declared, bundles });
   declared.follow(store);
   const evaluator = new ApiEvaluator({
@@ -125,6 +134,7 @@ export async function compose(options: ComposeOptions): Promise<Parts> {
     createRouter({ routes, logger, metrics, authorize, authentication: options.authentication });
   return {
     store,
+    accept,
     states,
     metrics,
     recorder,
@@ -214,6 +224,10 @@ interface ServiceParts {
   readonly bundles: readonly BundleSource[];
 }
 
+function entrypointOf({ path, query }: { readonly path: string; readonly query: string }): Entrypoint {
+  return query === "" ? pathEntrypoint(path) : { kind: "query", text: query };
+}
+
 /** The one service behind every port for checks. */
 async function composeService(
   { config, logger, env }: ComposeOptions,
@@ -222,10 +236,11 @@ async function composeService(
   const { plugin, cardea } = config;
   if (plugin === undefined) return undefined;
   if (plugin.enablePerformanceMetrics) metrics.enablePluginMetrics({ durationBuckets: plugin.durationBuckets });
+  const entrypoint = entrypointOf(plugin);
   const decider = new Decider({
     store,
     recorder,
-    entrypoint: plugin.query === "" ? pathEntrypoint(plugin.path) : { kind: "query", text: plugin.query },
+    entrypoint,
     path: plugin.path,
     query: plugin.query,
     limits: { evaluationMs: cardea.limits.evaluationMs, evaluationSteps: cardea.limits.evaluationSteps },
@@ -239,7 +254,11 @@ async function composeService(
     exhaustedLimits,
     isIncomplete: () => bundles.some((bundle) => !bundle.isActivated),
   });
-  store.onPublish((snapshot) => decider.warm(snapshot));
+  store.onPublish((snapshot) => {
+    const gap = bundles.every(({ isActivated }) => isActivated) ? entrypointGap(snapshot, entrypoint) : undefined;
+    if (gap !== undefined) logger.warning("Every check will be denied.", { err: gap });
+    decider.warm(snapshot);
+  });
   return new AuthorizationService(
     decider,
     {

@@ -183,11 +183,11 @@ export class CardeaServer {
     if (paths.length === 0) return;
     const loaded = await loadPaths(paths, loading);
     const { modules, data, declarations } = loaded;
-    const { store } = this.#parts;
+    const { accept, store } = this.#parts;
     if (declarations.length === 0 && modules.length === 0 && (store.base.declarations ?? []).length > 0)
       throw new LoadError("not_found", `${paths.join(", ")}: no policies are left`);
     const part: Part = { modules, data, declarations };
-    store.update(new Map([[BASE_PART, part]]));
+    store.update(new Map([[BASE_PART, part]]), accept);
   }
 
   async #watch(): Promise<void> {

@@ -227,6 +227,23 @@ describe("a reload", () => {
     expect(server.store.lastFailure).toMatch(/read\.yaml:5: istio_value_error: spec\.action: /);
   });
 
+  test("config-024: policies in which nothing is left at the entrypoint are refused, with the path", async () => {
+    const good = 'package envoy.authz\n\nallow if input.parsed_path[0] == "read"';
+    for (const files of [{ "policy.rego": good }, { "policy.rego": good, "read.yaml": READ }]) {
+      const { ask, server, folder } = await serve(files as Record<string, string>);
+      await writeFile(join(folder, "policy.rego"), good.replace("envoy.authz", "envoy.renamed"));
+      await server.reload();
+      expect(server.store.lastFailure).toBe(
+        "nothing is defined at data.envoy.authz.allow, where decisions are asked for; there is data.envoy.renamed.allow",
+      );
+      expect([isAllowed(await ask("/read")), isAllowed(await ask("/write"))]).toEqual([true, false]);
+      await writeFile(join(folder, "policy.rego"), good.replace("read", "both"));
+      await server.reload();
+      expect(server.store.lastFailure).toBeUndefined();
+      expect(isAllowed(await ask("/read"))).toBe(false);
+    }
+  });
+
   test("a server does not start with such a file", async () => {
     await expect(serve({ "p.yaml": `${denies}  action: Allow\n` })).rejects.toMatchObject({ name: "IstioPolicyError" });
   });

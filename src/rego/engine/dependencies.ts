@@ -1,5 +1,13 @@
-import { type CompiledRule, childOf, compileQuery, refText, type RuleTreeNode } from "../compile/index.ts";
+import {
+  type CompiledQuery,
+  type CompiledRule,
+  childOf,
+  compileQuery,
+  refText,
+  type RuleTreeNode,
+} from "../compile/index.ts";
 import { type Body, compareTerms, parseQuery, type RefTerm, type Rule, type Term, visit } from "../syntax/index.ts";
+import { isJsonObject, type Value } from "../value/index.ts";
 import { CompileError } from "./errors.ts";
 import type { Policy } from "./policy.ts";
 
@@ -17,13 +25,73 @@ export interface QueryDependencies {
  * @throws {CompileError} for a query that is not legal.
  */
 export function dependenciesOf(policy: Policy, text: string): QueryDependencies {
+  const compiled = compiledQuery(policy, text);
+  const search = new Search(policy.program.tree);
+  search.read(refsOf(compiled.query.body, []));
+  return { base: search.base(), virtual: search.virtual() };
+}
+
+function compiledQuery(policy: Policy, text: string): { readonly query: CompiledQuery } {
   const parsed = parseQuery(text);
   if (parsed.diagnostics !== undefined) throw new CompileError(parsed.diagnostics);
   const compiled = compileQuery(parsed.value, policy.program, {});
   if ("diagnostics" in compiled) throw new CompileError(compiled.diagnostics);
-  const search = new Search(policy.program.tree);
-  search.read(refsOf(compiled.query.body, []));
-  return { base: search.base(), virtual: search.virtual() };
+  return compiled;
+}
+
+/** A document below `data` that a query names, where there is nothing. */
+export interface MissingDocument {
+  readonly name: string;
+  /** Rules that end in the same name, elsewhere: what may have been meant. At most a few. */
+  readonly elsewhere: readonly string[];
+}
+
+const MAX_ELSEWHERE = 3;
+
+/**
+ * The documents a query itself names at which there are neither rules nor base data. What rules make of an input is not
+ * looked at: they may all be undefined.
+ *
+ * @throws {CompileError} for a query that is not legal.
+ */
+export function missingDocuments(policy: Policy, text: string): readonly MissingDocument[] {
+  const { tree } = policy.program;
+  return refsOf(compiledQuery(policy, text).query.body, [])
+    .map(constantPrefix)
+    .filter((ref) => isBelowData(ref) && rulesAt(tree, ref).length === 0 && !isInData(policy.data, ref))
+    .map((ref) => ({ name: refText(ref), elsewhere: rulesNamed(tree, ref.terms.at(-1)) }));
+}
+
+function isBelowData({ terms: [head, ...path] }: RefTerm): boolean {
+  return head?.kind === "var" && head.name === "data" && path.length > 0;
+}
+
+function isInData(data: Value, { terms }: RefTerm): boolean {
+  let value: Value | undefined = data;
+  for (const term of terms.slice(1)) {
+    if (!isScalar(term) || !("value" in term) || value === undefined) return false;
+    value = memberOf(value, term.value as Value);
+  }
+  return value !== undefined;
+}
+
+function memberOf(value: Value, key: Value): Value | undefined {
+  if (Array.isArray(value)) return typeof key === "number" ? (value as readonly Value[])[key] : undefined;
+  return isJsonObject(value) && typeof key === "string" && Object.hasOwn(value, key) ? value[key] : undefined;
+}
+
+function rulesNamed(tree: RuleTreeNode, last: Term | undefined): readonly string[] {
+  const found = new Set<string>();
+  if (last?.kind !== "string") return [];
+  const waiting = [tree];
+  for (let node = waiting.pop(); node !== undefined && found.size < MAX_ELSEWHERE; node = waiting.pop()) {
+    for (const { path } of node.rules) {
+      const name = path.at(-1);
+      if (name?.kind === "string" && name.value === last.value) found.add(refText({ terms: path }));
+    }
+    waiting.push(...node.children.values());
+  }
+  return [...found].sort();
 }
 
 class Search {

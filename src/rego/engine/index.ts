@@ -21,7 +21,7 @@ export {
   readCapabilities,
 } from "./capabilities.ts";
 export type { Diagnostic, Module } from "../syntax/index.ts";
-export { dependenciesOf, type QueryDependencies } from "./dependencies.ts";
+export { dependenciesOf, type MissingDocument, missingDocuments, type QueryDependencies } from "./dependencies.ts";
 export { CompileError, diagnosticsText, explainDiagnostic, formatDiagnostic } from "./errors.ts";
 export {
   type CompileOptions,
