@@ -10,6 +10,7 @@ import { type CardeaConfig, readCardea } from "./cardea.ts";
 import { type DecisionLogConfig, readDecisionLogs } from "./decision-logs.ts";
 import { type PluginConfig, readPlugin } from "./plugin.ts";
 import { type Plain, type PlainObject, Section, type Warn } from "./section.ts";
+import { readTracing, type TracingConfig } from "./tracing.ts";
 
 /** The configuration in this program's terms: defaults filled in, units in the names. */
 export interface Config {
@@ -27,6 +28,8 @@ export interface Config {
   /** Absent when no ext_authz plugin is configured: then nothing listens for checks. */
   readonly plugin: PluginConfig | undefined;
   readonly caching: CachingConfig;
+  /** Absent when nothing is traced. */
+  readonly tracing: TracingConfig | undefined;
   readonly cardea: CardeaConfig;
   /** As written, for `/v1/config`, `opa.runtime()` and the rooms that read blocks of their own. */
   readonly raw: PlainObject;
@@ -66,10 +69,11 @@ export function readConfig(raw: PlainObject, warn: Warn): Config {
     status: readStatus(root),
     plugin: readPlugins(root),
     caching: readCaching(root),
+    tracing: readTracing(root, warn),
     cardea: readCardea(root.section("cardea")),
     raw,
   };
-  root.expect("distributed_tracing", "discovery", "server", "storage", "metrics_export");
+  root.expect("discovery", "server", "storage", "metrics_export");
   root.finish();
   return config;
 }

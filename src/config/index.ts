@@ -8,3 +8,4 @@ export { nearest } from "./nearest.ts";
 export type { DefaultWorkloadConfig, MeshConfig, WorkloadConfig } from "./mesh.ts";
 export type { PluginConfig } from "./plugin.ts";
 export type { Plain, PlainObject } from "./section.ts";
+export type { TracingConfig } from "./tracing.ts";

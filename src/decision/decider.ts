@@ -16,13 +16,14 @@ import {
   type EvaluateOptions,
   evaluateWithIo,
   formatDiagnostic,
-  type Io,
+  type IoAnswer,
+  type IoRequest,
   type Query,
   type Solution,
   Suspension,
 } from "../rego/engine/index.ts";
 import { type JsonObject, toJsonText, type Value } from "../rego/value/index.ts";
-import type { Logger } from "../telemetry/index.ts";
+import type { Logger, Span } from "../telemetry/index.ts";
 import type { Outcome } from "./outcome.ts";
 import { envoyMetadataOf, type Subject, tokenRequestOf } from "./subject.ts";
 import { withinDeadline } from "./within-deadline.ts";
@@ -32,9 +33,12 @@ export interface Call {
   /** Wall-clock milliseconds after which nobody waits for the answer; Infinity for none. */
   readonly deadlineMs: number;
   isCancelled(): boolean;
-  readonly traceId?: string;
-  readonly spanId?: string;
+  /** Absent when nothing is traced. */
+  readonly span?: Span;
 }
+
+/** Reaches out for policies, as part of the trace of the request they decide. */
+export type TracedIo = (request: IoRequest, span?: Span) => Promise<IoAnswer>;
 
 export interface Limits {
   /** Milliseconds one evaluation may take. */
@@ -53,7 +57,7 @@ export interface DeciderOptions {
   readonly limits: Limits;
   readonly runtime: Value;
   readonly env: Readonly<Record<string, string | undefined>>;
-  readonly io: Io;
+  readonly io: TracedIo;
   readonly logger: Logger;
   /** Logs results of nondeterministic builtins: `nd_builtin_cache`. */
   readonly keepsNdResults: boolean;
@@ -273,8 +277,7 @@ export class Ruling {
       bundles: this.snapshot.bundles,
       metrics: this.#metrics,
       timestampMs: Date.now(),
-      ...(this.#call.traceId !== undefined && { traceId: this.#call.traceId }),
-      ...(this.#call.spanId !== undefined && { spanId: this.#call.spanId }),
+      ...(this.#call.span !== undefined && { traceId: this.#call.span.traceId, spanId: this.#call.span.spanId }),
       ...(this.#options.keepsNdResults &&
         entry.error === undefined &&
         this.#nondeterministic.size > 0 && { ndBuiltinCache: ndDocument(this.#nondeterministic) }),
@@ -311,7 +314,9 @@ export class Ruling {
     } catch (cause) {
       if (!(cause instanceof Suspension)) throw cause;
       const { io } = this.#options;
-      return evaluateWithIo(query, options, (request) => withinDeadline(options.deadlineMs, io(request)));
+      return evaluateWithIo(query, options, (request) =>
+        withinDeadline(options.deadlineMs, io(request, this.#call.span)),
+      );
     }
   }
 

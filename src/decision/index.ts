@@ -8,6 +8,7 @@ export {
   type Limits,
   type Ruled,
   Ruling,
+  type TracedIo,
 } from "./decider.ts";
 export type { Outcome, Place } from "./outcome.ts";
 export type { Subject } from "./subject.ts";

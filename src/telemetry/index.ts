@@ -11,3 +11,11 @@ export {
 } from "./logger.ts";
 export { METRICS, Metrics } from "./metrics.ts";
 export { type PluginState, PluginStates, type PluginStatus } from "./plugin-states.ts";
+export {
+  type HeaderReader,
+  openTracing,
+  type Span,
+  type SpanAttributes,
+  type Tracing,
+  type TracingOptions,
+} from "./tracing.ts";
