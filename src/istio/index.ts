@@ -4,6 +4,7 @@ export { EXPLAINER, EXPLAINER_FILE } from "./explainer-rego.ts";
 export { explanationText, type IstioExplanation, type Lack, toIstioExplanation } from "./explain.ts";
 export { type ExportedRego, exportRego } from "./export.ts";
 export { ISTIO_LINTS, type IstioLint, type IstioLintCode, type LintOptions, lintPolicies } from "./lint.ts";
+export { holdsPolicies } from "./heads.ts";
 export type {
   AuthorizationPolicy,
   JwtRule,
@@ -25,7 +26,6 @@ export {
 export {
   DEFAULT_READ_LIMITS,
   type ForeignDocument,
-  holdsPolicies,
   type PolicySet,
   type PolicyText,
   type ReadLimits,

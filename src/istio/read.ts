@@ -3,7 +3,8 @@ import { readAuthorizationPolicy } from "./authorization-policy.ts";
 import type { IstioDiagnostic } from "./diagnostic.ts";
 import { readRateLimit, readSchedule } from "./extensions.ts";
 import { FieldReader, nearest, type Text } from "./fields.ts";
-import { Places, type YamlNode } from "./node.ts";
+import { API_KINDS, isMisspelt, isOurGroup, versionOfKind } from "./heads.ts";
+import { Places, type YamlMap, type YamlNode } from "./node.ts";
 import { readPeerAuthentication } from "./peer-authentication.ts";
 import type { FieldValues, Meta, PolicyDocument } from "./policies.ts";
 import { readRequestAuthentication } from "./request-authentication.ts";
@@ -40,22 +41,6 @@ export interface ReadLimits {
 
 /** Room for ten thousand large policies; a mesh that needs more can say so. */
 export const DEFAULT_READ_LIMITS: ReadLimits = { fileLength: 32 * 1024 * 1024, rules: 50_000, valueLength: 4096 };
-
-const API_KINDS: ReadonlyMap<string, readonly string[]> = new Map([
-  ["security.istio.io/v1", ["AuthorizationPolicy", "RequestAuthentication", "PeerAuthentication"]],
-  ["security.istio.io/v1beta1", ["AuthorizationPolicy", "RequestAuthentication", "PeerAuthentication"]],
-  ["cardea.dev/v1alpha1", ["Schedule", "RateLimit"]],
-]);
-const GROUPS = ["security.istio.io", "cardea.dev"];
-
-const CLAIM =
-  /^[ \t]*(?:-[ \t]+)?\{?[ \t]*["']?apiVersion["']?[ \t]*:[ \t]*["']?(?:security\.istio\.io|cardea\.dev)\//m;
-const FLOW_CLAIM = /[{,]\s*["']?apiVersion["']?\s*:\s*["']?(?:security\.istio\.io|cardea\.dev)\//;
-
-/** Does a YAML or JSON file hold policies, rather than data? A cheap look at its text. */
-export function holdsPolicies(text: string): boolean {
-  return CLAIM.test(text) || FLOW_CLAIM.test(text);
-}
 
 /**
  * Reads and validates policy files. Nothing is pruned or guessed: every finding is a diagnostic, and a set with
@@ -107,25 +92,11 @@ function readDocument(document: YamlDocument, root: YamlNode, sink: Sink): void 
     for (const item of itemsEntry.value.items) readDocument(document, item, sink); // kubectl get -o yaml
     return;
   }
-  const known = API_KINDS.get(apiVersion);
   const first = root.entries[0] ?? root;
-  if (known?.includes(kind) !== true) {
-    if (apiVersion === "" || kind === "") {
-      reader.refuse("istio_kind_error", first, apiVersion === "" ? "apiVersion" : "kind", "is required");
-    } else if (known === undefined && !GROUPS.includes(apiVersion.split("/")[0] as string)) {
-      sink.foreign.push({ file: places.source.name, row: places.row(root.start), apiVersion, kind });
-    } else {
-      const all = known ?? [...API_KINDS.keys()];
-      const near = nearest(known === undefined ? apiVersion : kind, all);
-      const hint = near === undefined ? `known: ${all.join(", ")}` : `did you mean ${near}?`;
-      reader.refuse(
-        "istio_kind_error",
-        member(known === undefined ? "apiVersion" : "kind") ?? first,
-        known === undefined ? "apiVersion" : "kind",
-        known === undefined ? `unknown version ${apiVersion}` : `${apiVersion} has no kind ${kind}`,
-        hint,
-      );
-    }
+  if (API_KINDS.get(apiVersion)?.includes(kind) !== true) {
+    refuseKind({ reader, root, apiVersion, kind }, () =>
+      sink.foreign.push({ file: places.source.name, row: places.row(root.start), apiVersion, kind }),
+    );
     return;
   }
   const members = reader.members(root, "", ["apiVersion", "kind", "metadata", "spec", "status"]);
@@ -141,6 +112,41 @@ function readDocument(document: YamlDocument, root: YamlNode, sink: Sink): void 
   if (metadata.name === "")
     reader.refuse("istio_field_error", members.get("metadata") ?? first, "metadata.name", "is required");
   sink.documents.push(readSpec(reader, meta, members.get("spec")?.value, metadata.annotations));
+}
+
+/** Says what is wrong with a head that is none of ours, or calls back where it is another API's. */
+function refuseKind(
+  {
+    reader,
+    root,
+    apiVersion,
+    kind,
+  }: { readonly reader: FieldReader; readonly root: YamlMap; readonly apiVersion: string; readonly kind: string },
+  onForeign: () => void,
+): void {
+  const refuse = (field: "apiVersion" | "kind", message: string, hint?: string): void => {
+    const entry = root.entries.find(({ key }) => key === field) ?? root.entries[0] ?? root;
+    reader.refuse("istio_kind_error", entry, field, message, hint);
+  };
+  const kinds = API_KINDS.get(apiVersion);
+  const version = versionOfKind(kind);
+  if (apiVersion === "" || kind === "") {
+    const field = apiVersion === "" ? "apiVersion" : "kind";
+    const misspelt = root.entries.find(({ key }) => key !== field && nearest(key, [field]) !== undefined);
+    const hint = field === "apiVersion" && version !== undefined ? `write apiVersion: ${version}` : undefined;
+    refuse(field, "is required", misspelt === undefined ? hint : `did you mean ${field} instead of ${misspelt.key}?`);
+  } else if (kinds !== undefined) {
+    const near = nearest(kind, kinds);
+    const hint = near === undefined ? `known: ${kinds.join(", ")}` : `did you mean ${near}?`;
+    refuse("kind", `${apiVersion} has no kind ${kind}`, hint);
+  } else if (version !== undefined || isOurGroup(apiVersion) || isMisspelt(apiVersion, kind)) {
+    const all = [...API_KINDS.keys()];
+    const near = nearest(apiVersion, all) ?? version;
+    const message = isOurGroup(apiVersion)
+      ? `unknown version ${apiVersion}`
+      : `${apiVersion} has no kind ${kind} that is known`;
+    refuse("apiVersion", message, near === undefined ? `known: ${all.join(", ")}` : `did you mean ${near}?`);
+  } else onForeign();
 }
 
 function readSpec(

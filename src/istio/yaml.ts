@@ -1,6 +1,7 @@
 import { isAlias, isMap, isScalar, isSeq, type ParsedNode, parseDocument } from "yaml";
 import { Source } from "../base/index.ts";
 import type { IstioDiagnostic } from "./diagnostic.ts";
+import { splitDocuments } from "./heads.ts";
 import { Places, type YamlEntry, type YamlNode } from "./node.ts";
 import { readQuickYaml } from "./quick-yaml.ts";
 
@@ -17,19 +18,6 @@ export function* readYaml(file: string, text: string, diagnostics: IstioDiagnost
     if (root === undefined || (root.kind === "scalar" && root.value === null)) continue;
     yield { root, places };
   }
-}
-
-/**
- * Spans between document markers. A marker at the start of a line ends a document wherever it stands, block scalars
- * included (YAML 1.2.2, 9.1.4), so a search by line is enough. What follows `---` on its line belongs to the document.
- */
-function* splitDocuments(text: string): Generator<readonly [number, number]> {
-  let start = text.startsWith("\uFEFF") ? 1 : 0;
-  for (const marker of text.matchAll(/^(?:---|\.\.\.)(?=[ \t\r\n]|$(?![\s\S]))/gm)) {
-    yield [start, marker.index];
-    start = marker.index + 3;
-  }
-  yield [start, text.length];
 }
 
 /** The full parser: every YAML feature, or a diagnostic. */

@@ -1,9 +1,10 @@
 import { readdir, readFile, stat } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { holdsPolicies } from "../istio/index.ts";
 import { JsonSyntaxError, parseJson, type Value } from "../rego/value/index.ts";
 import { readArchive } from "./bundle/archive.ts";
-import { type Bundle, isDeclaration, readBundle } from "./bundle/read.ts";
+import { type Bundle, readBundle } from "./bundle/read.ts";
 import type { Verification } from "./bundle/signature.ts";
 import { mergeInto, mountAt } from "./data-document.ts";
 import { LoadError, messageOf } from "./errors.ts";
@@ -98,7 +99,7 @@ class Loader {
     const text = (await reading(path, () => readFile(path))).toString("utf8");
     const file = path;
     if (isRego) this.#modules.set(file, { file, text });
-    else if (isDeclaration(text)) this.#declarations.set(file, { file, text });
+    else if (holdsPolicies(text)) this.#declarations.set(file, { file, text });
     else this.#addData(path, mount, path.endsWith(".json") ? readJson(path, text) : await parseYaml(path, text));
   }
 

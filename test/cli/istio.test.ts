@@ -25,6 +25,18 @@ describe("check", () => {
     );
   });
 
+  test("takes no policy with a misspelt head for data", async () => {
+    const folder = folderOf({
+      "p.yaml": FRONTEND.replace("security.istio.io", "security.isto.io"),
+      "d.json": '{"kind": "of data"}',
+    });
+    const { code, err } = await cli(["check", folder]);
+    expect(code).toBe(1);
+    expect(err).toContain(`${folder}/p.yaml:1: istio_kind_error: apiVersion: `);
+    expect(err).toContain("did you mean security.istio.io/v1?\n");
+    expect(err).not.toContain("d.json");
+  });
+
   test("warns of what is probably wrong, with what to write; --strict refuses it", async () => {
     const folder = folderOf({
       "p.yaml": policy("{rules: [{when: [{key: 'request.headers[\"x-a\"]', values: [v]}]}]}"),

@@ -186,6 +186,8 @@ describe("a reload", () => {
     ["config-006", "empty operation", `${denies}  rules: [{to: [{operation: {}}]}]\n`],
     ["config-006", "a condition without values", `${denies}  rules: [{when: [{key: "request.headers[x]"}]}]\n`],
     ["config-007", "an unknown field", `${denies}  rules: [{to: [{operation: {path: ["/x"]}}]}]\n`],
+    ["config-007", "a misspelt version", READ.replace("security.istio", "security.isto")],
+    ["config-007", "a misspelt kind", READ.replace("AuthorizationPolicy", "AuthorisationPolicy")],
     ["config-007", "a misspelt action", `${denies}  action: Allow\n`],
     [
       "config-008",

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { placeOf } from "../../src/base/index.ts";
-import { holdsPolicies, readPolicies } from "../../src/istio/read.ts";
+import { holdsPolicies } from "../../src/istio/heads.ts";
+import { readPolicies } from "../../src/istio/read.ts";
 
 const HEAD = "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: p, namespace: prod}\n";
 
@@ -360,8 +361,72 @@ test.for([
   { text: '{\n "apiVersion": "cardea.dev/v1alpha1"\n}', want: true },
   { text: '{"kind": "AuthorizationPolicy", "apiVersion": "security.istio.io/v1"}', want: true },
   { text: "items:\n- apiVersion: security.istio.io/v1\n", want: true },
+  { text: '{"kind": "List", "items": [{"apiVersion": "security.istio.io/v1"}]}', want: true },
+  { text: "a: 1\n---\n# x\n{apiVersion: security.istio.io/v1}\n", want: true },
+  { text: "\ufeff%YAML 1.2\n--- !!map\n  'apiVersion' : \"security.istio.io/v1\" # x\n  kind: x\n", want: true },
+  { text: "apiVersion: security.istio.io/v1\r\nkind: AuthorizationPolicy\r\nspec: [\r\n", want: true },
+  // Slips of the pen.
+  { text: "apiVersion: security.istio.oi/v1\nkind: AuthorizationPolicy\n", want: true },
+  { text: "apiVersion: security.istio.io\nkind: RequestAuthentication\n", want: true },
+  { text: "kind: PeerAuthentication\nspec: {}\n", want: true },
+  { text: "apiVersion: cardea.dev\nkind: Schedule\n", want: true },
+  { text: "apiVersion: cardea.dev/v1alpha1\nkind: Shedule\n", want: true },
+  { text: "apiVersion: security.isto.io/v1\nkind: AuthorizationPolcy\n", want: true },
+  { text: "apiversion: security.istio.io/v1\nKind: AuthorizationPolicy\n", want: true },
+  { text: '{"kind": "Schedule", "spec": {}}', want: true },
+  { text: "apiVersion: cardea/v1\nkind: RateLimit\n", want: true },
+  // Data, whatever it holds below its outermost mapping.
   { text: "apiVersion: apps/v1\nkind: Deployment\n", want: false },
   { text: '{"users": {"alice": {"role": "admin"}}}', want: false },
+  { text: '{"objects": {"p": {"apiVersion": "security.istio.io/v1", "kind": "AuthorizationPolicy"}}}', want: false },
+  { text: '{"a": "{\\"kind\\": \\"AuthorizationPolicy\\"}", "b": [{"kind": "AuthorizationPolicy"}]}', want: false },
+  { text: "objects:\n  p:\n    apiVersion: security.istio.io/v1\n    kind: AuthorizationPolicy\n", want: false },
+  { text: "text: |\n  apiVersion: security.istio.io/v1\n", want: false },
+  { text: "kind: Schedule\nopens: 8\n", want: false },
+  { text: "{kind: RateLimit, of: {spec: 1}}", want: false },
+  { text: "# kind: AuthorizationPolicy\na: 1\n", want: false },
 ])("holdsPolicies($text) is $want", ({ text, want }) => {
   expect(holdsPolicies(text)).toBe(want);
+});
+
+describe("a head that is none of ours", () => {
+  const body = "metadata: {name: p}\nspec: {}\n";
+  test.for([
+    ["security.istio.oi/v1", "AuthorizationPolicy", "p.yaml:1", "did you mean security.istio.io/v1?"],
+    ["security.istio.io", "RequestAuthentication", "p.yaml:1", "did you mean security.istio.io/v1?"],
+    ["security.istio.io/v2", "PeerAuthentication", "p.yaml:1", "did you mean security.istio.io/v1?"],
+    ["example.com/v1", "AuthorizationPolicy", "p.yaml:1", "did you mean security.istio.io/v1?"],
+    ["velero.io/v1", "Schedule", "p.yaml:1", "did you mean cardea.dev/v1alpha1?"],
+    ["cardea.dev/v1", "RateLimit", "p.yaml:1", "did you mean cardea.dev/v1alpha1?"],
+    ["security.istio.io/v1", "AuthorizationPolcy", "p.yaml:2", "did you mean AuthorizationPolicy?"],
+    ["security.isto.io/v1", "AuthorizationPolcy", "p.yaml:1", "did you mean security.istio.io/v1?"],
+  ] as const)("%s %s", ([apiVersion, kind, place, hint]) => {
+    const text = `apiVersion: ${apiVersion}\nkind: ${kind}\n${body}`;
+    expect(holdsPolicies(text)).toBe(true);
+    const { documents, foreign, diagnostics } = readPolicies([{ file: "p.yaml", text }]);
+    expect([documents.length, foreign.length]).toEqual([0, 0]);
+    expect(diagnostics.map((found) => [placeOf(found.at).slice(0, 8), found.code, found.hint])).toEqual([
+      [place, "istio_kind_error", hint],
+    ]);
+  });
+
+  test.for([
+    [`kind: AuthorizationPolicy\n${body}`, "write apiVersion: security.istio.io/v1"],
+    [
+      `apiversion: security.istio.io/v1\nkind: AuthorizationPolicy\n${body}`,
+      "did you mean apiVersion instead of apiversion?",
+    ],
+    [`apiVersion: security.istio.io/v1\nKind: AuthorizationPolicy\n${body}`, "did you mean kind instead of Kind?"],
+  ] as const)("%s", ([text, hint]) => {
+    expect(holdsPolicies(text)).toBe(true);
+    expect(readPolicies([{ file: "p.yaml", text }]).diagnostics.map((found) => found.hint)).toEqual([hint]);
+  });
+
+  test("another API's document is left aside", () => {
+    const text = "apiVersion: v1\nkind: Namespace\nmetadata: {name: prod}\n";
+    expect(readPolicies([{ file: "p.yaml", text }])).toMatchObject({
+      foreign: [{ kind: "Namespace" }],
+      diagnostics: [],
+    });
+  });
 });

@@ -1,3 +1,4 @@
+import { holdsPolicies } from "../../istio/index.ts";
 import { type JsonObject, parseJson, type Value } from "../../rego/value/index.ts";
 import { mergeInto, mountAt } from "../data-document.ts";
 import { LoadError, messageOf } from "../errors.ts";
@@ -24,13 +25,6 @@ export interface ReadBundleOptions {
   readonly base: string;
   /** Absent: an unsigned bundle passes, a signed one is refused. `skip`: signatures are not looked at. */
   readonly verification?: Verification | "skip";
-}
-
-const DECLARATION = /["']?apiVersion["']?\s*:\s*["']?(?:security\.istio\.io|cardea\.dev)\//;
-
-/** Whether a YAML or JSON text holds Istio's or Cardea's policy documents rather than data. */
-export function isDeclaration(text: string): boolean {
-  return DECLARATION.test(text);
 }
 
 /**
@@ -60,11 +54,11 @@ export async function readBundle(
     if (path.endsWith(".rego")) {
       const version = moduleVersion(manifest, path);
       modules.push({ file, text: decode(bytes), ...(version !== undefined && { version }) });
+    } else if (/\.(ya?ml|json)$/.test(base) && holdsPolicies(decode(bytes))) {
+      declarations.push({ file, text: decode(bytes) });
     } else if (base === "data.json" || base === "data.yaml" || base === "data.yml") {
       addData(name, manifest, data, path, await readDocument(file, base, decode(bytes)));
       documents.push({ file, path: path.split("/").slice(0, -1) });
-    } else if (/\.(ya?ml|json)$/.test(base) && isDeclaration(decode(bytes))) {
-      declarations.push({ file, text: decode(bytes) });
     }
   }
   return { name, manifest, modules, data, documents, declarations };
