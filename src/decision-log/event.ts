@@ -4,27 +4,27 @@ import { type JsonObject, setOwn, type Value } from "../rego/value/index.ts";
 export interface DecisionEvent {
   readonly decisionId: string;
   /** The configured path, verbatim; or else the query. */
-  readonly path?: string;
-  readonly query?: string;
+  readonly path?: string | undefined;
+  readonly query?: string | undefined;
   /** Null when no input could be built. */
   readonly input: Value;
   /** Absent when there was no decision. */
-  readonly result?: Value;
-  readonly error?: JsonObject;
+  readonly result?: Value | undefined;
+  readonly error?: JsonObject | undefined;
   /** How identity, declarative policies and Rego came to it; a member of our own. */
-  readonly account?: JsonObject;
+  readonly account?: JsonObject | undefined;
   /** Revisions by bundle name. */
   readonly bundles: ReadonlyMap<string, string>;
   /** Nanoseconds by OPA's timer names. */
   readonly metrics: Readonly<Record<string, number>>;
   /** Wall clock, milliseconds. */
   readonly timestampMs: number;
-  readonly traceId?: string;
-  readonly spanId?: string;
+  readonly traceId?: string | undefined;
+  readonly spanId?: string | undefined;
   /** Results of nondeterministic builtins by name and operands. */
-  readonly ndBuiltinCache?: JsonObject;
-  readonly requestedBy?: string;
-  readonly requestId?: number;
+  readonly ndBuiltinCache?: JsonObject | undefined;
+  readonly requestedBy?: string | undefined;
+  readonly requestId?: number | undefined;
 }
 
 /** What mask and drop policies see: the event before metrics and error are attached, as in OPA (plugins/logs). */

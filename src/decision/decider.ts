@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import type { DecisionEvent, DecisionRecorder } from "../decision-log/index.ts";
+import type { DecisionRecorder } from "../decision-log/index.ts";
 import {
   type Authentication,
   type Authenticator,
@@ -86,6 +86,16 @@ export interface Account {
   readonly mesh: IstioDecision | undefined;
 }
 
+/** A decision for the log. */
+export interface RecordedDecision {
+  readonly input: Value;
+  /** Absent when there was no decision. */
+  readonly result: Value | undefined;
+  readonly error: JsonObject | undefined;
+  /** How the phases came to it. */
+  readonly account: JsonObject | undefined;
+}
+
 /** What became of a request. */
 export interface Ruled {
   readonly outcome: Outcome;
@@ -139,14 +149,16 @@ export class Ruling {
   readonly snapshot: Snapshot;
   readonly #options: DeciderOptions;
   readonly #call: Call;
-  readonly #startedNs = process.hrtime.bigint();
-  readonly #metrics: Record<string, number> = {};
-  readonly #nondeterministic = new Map<string, (readonly [readonly Value[], Value])[]>();
+  readonly #startedMs = performance.now();
+  #compileNs: number | undefined;
+  #evaluationNs: number | undefined;
+  readonly #nondeterministic: Map<string, (readonly [readonly Value[], Value])[]> | undefined;
 
   constructor(options: DeciderOptions, call: Call) {
     this.#options = options;
     this.#call = call;
     this.snapshot = options.store.current;
+    this.#nondeterministic = options.keepsNdResults ? new Map() : undefined;
   }
 
   /**
@@ -156,26 +168,30 @@ export class Ruling {
   async rule(subject: Subject): Promise<Ruled> {
     const { identity } = this.#options;
     const { declared } = this.snapshot;
-    const ruled = { input: subject.input, headers: NO_CHANGES, account: undefined, exhausted: [] };
+    const { input } = subject;
     const gone = this.#callOutcome();
-    if (gone !== undefined) return { ...ruled, outcome: gone };
+    if (gone !== undefined) return { outcome: gone, input, headers: NO_CHANGES, account: undefined, exhausted: [] };
     const hasTokens = identity !== undefined && (identity.trustsEnvoy || identity.rules.length > 0);
     if (declared === undefined && !hasTokens) {
       const memo = new Map<string, Value>();
-      const outcome = await this.#evaluate(this.#options.entrypoint, subject.input, memo);
-      return { ...ruled, outcome, exhausted: this.#exhausted(memo) };
+      const ruled = this.#evaluate(this.#options.entrypoint, input, memo);
+      const outcome = ruled instanceof Promise ? await ruled : ruled;
+      return { outcome, input, headers: NO_CHANGES, account: undefined, exhausted: this.#exhausted(memo) };
     }
     const answer = identity === undefined ? ANONYMOUS : this.#authenticate(subject, identity);
     const authentication = answer instanceof Promise ? await answer : answer;
+    const { headers } = authentication;
     if (authentication.kind === "refused") {
-      const { headers } = authentication;
-      return { ...ruled, headers, outcome: authentication, account: { layer: "identity", mesh: undefined } };
+      const account: Account = { layer: "identity", mesh: undefined };
+      return { outcome: authentication, input, headers, account, exhausted: [] };
     }
     const known: Subject =
       authentication.kind === "authenticated"
         ? withIdentity(subject, identityDocument(authentication.identity) as JsonObject)
         : subject;
-    return { ...ruled, ...(await this.#decide(known)), headers: authentication.headers };
+    const decided = await this.#decide(known);
+    const { outcome, account, exhausted } = decided;
+    return { outcome, input: decided.input, headers, account, exhausted };
   }
 
   async #decide({ input, attributes }: Subject): Promise<Pick<Ruled, "outcome" | "input" | "account" | "exhausted">> {
@@ -229,21 +245,29 @@ export class Ruling {
     });
   }
 
-  async #evaluate(entrypoint: Entrypoint, input: JsonObject, memo: Map<string, Value>): Promise<Outcome> {
-    let solutions: readonly Solution[];
+  /** At once, unless the policy asks for I/O. */
+  #evaluate(entrypoint: Entrypoint, input: JsonObject, memo: Map<string, Value>): Outcome | Promise<Outcome> {
+    let startedMs = 0;
     try {
       const query = this.#prepare(entrypoint);
-      const startedNs = process.hrtime.bigint();
-      try {
-        const now = this.#evaluateNow(query, input, memo);
-        solutions = Array.isArray(now) ? now : await now;
-      } finally {
-        const spentNs = Number(process.hrtime.bigint() - startedNs);
-        this.#metrics["timer_rego_query_eval_ns"] = (this.#metrics["timer_rego_query_eval_ns"] ?? 0) + spentNs;
-      }
+      startedMs = performance.now();
+      const solutions = this.#evaluateNow(query, input, memo);
+      if (solutions instanceof Promise)
+        return solutions.then(
+          (answered) => this.#evaluated(startedMs, answered),
+          (cause: unknown) => this.#evaluated(startedMs, cause),
+        );
+      return this.#evaluated(startedMs, solutions);
     } catch (cause) {
-      return failure(cause);
+      return startedMs === 0 ? failure(cause) : this.#evaluated(startedMs, cause);
     }
+  }
+
+  /** @param ended  The solutions, or what was thrown instead. */
+  #evaluated(startedMs: number, ended: unknown): Outcome {
+    this.#evaluationNs = (this.#evaluationNs ?? 0) + Math.round((performance.now() - startedMs) * 1e6);
+    if (!Array.isArray(ended)) return failure(ended);
+    const solutions = ended as readonly Solution[];
     if (solutions.length === 0) return { kind: "undefined" };
     if (solutions.length > 1) return { kind: "ambiguous" };
     const [first] = (solutions[0] as Solution).expressions;
@@ -257,48 +281,53 @@ export class Ruling {
    *
    * @throws when the log cannot take it; the request must then be denied.
    */
-  record(entry: {
-    readonly input: Value;
-    readonly result?: Value;
-    readonly error?: JsonObject;
-    /** How the phases came to it. */
-    readonly account?: JsonObject;
-  }): void {
+  record(entry: RecordedDecision): void {
     const { recorder, path, query } = this.#options;
     if (!recorder.isActive) return;
-    this.#metrics["timer_server_handler_ns"] = this.elapsedNs();
-    const event: DecisionEvent = {
+    recorder.record({
       decisionId: this.decisionId,
-      ...(query !== "" ? { query } : { path }),
+      path: query === "" ? path : undefined,
+      query: query === "" ? undefined : query,
       input: entry.input,
-      ...(entry.result !== undefined && { result: entry.result }),
-      ...(entry.error !== undefined && { error: entry.error }),
-      ...(entry.account !== undefined && { account: entry.account }),
+      result: entry.result,
+      error: entry.error,
+      account: entry.account,
       bundles: this.snapshot.bundles,
-      metrics: this.#metrics,
+      metrics: this.#metrics(),
       timestampMs: Date.now(),
-      ...(this.#call.span !== undefined && { traceId: this.#call.span.traceId, spanId: this.#call.span.spanId }),
-      ...(this.#options.keepsNdResults &&
-        entry.error === undefined &&
-        this.#nondeterministic.size > 0 && { ndBuiltinCache: ndDocument(this.#nondeterministic) }),
-    };
-    recorder.record(event);
+      traceId: this.#call.span?.traceId,
+      spanId: this.#call.span?.spanId,
+      ndBuiltinCache:
+        this.#nondeterministic !== undefined && entry.error === undefined && this.#nondeterministic.size > 0
+          ? ndDocument(this.#nondeterministic)
+          : undefined,
+    });
   }
 
   /** Since the request arrived. */
-  elapsedNs(): number {
-    return Number(process.hrtime.bigint() - this.#startedNs);
+  elapsedMs(): number {
+    return performance.now() - this.#startedMs;
+  }
+
+  /** OPA's names. */
+  #metrics(): Readonly<Record<string, number>> {
+    const metrics: Record<string, number> = {};
+    if (this.#compileNs !== undefined) metrics["timer_rego_query_compile_ns"] = this.#compileNs;
+    if (this.#evaluationNs !== undefined) metrics["timer_rego_query_eval_ns"] = this.#evaluationNs;
+    metrics["timer_server_handler_ns"] = Math.round(this.elapsedMs() * 1e6);
+    return metrics;
   }
 
   #callOutcome(): Outcome | undefined {
-    if (Date.now() >= this.#call.deadlineMs) return { kind: "timeout" };
+    const { deadlineMs } = this.#call;
+    if (deadlineMs !== Number.POSITIVE_INFINITY && Date.now() >= deadlineMs) return { kind: "timeout" };
     return this.#call.isCancelled() ? { kind: "cancelled" } : undefined;
   }
 
   #prepare(entrypoint: Entrypoint): Query {
     const query = this.snapshot.prepare(entrypoint);
     const compileNs = this.snapshot.takeCompileNs(entrypoint);
-    if (compileNs !== undefined && entrypoint !== MESH) this.#metrics["timer_rego_query_compile_ns"] = compileNs;
+    if (compileNs !== undefined && entrypoint !== MESH) this.#compileNs = compileNs;
     return query;
   }
 
@@ -321,21 +350,22 @@ export class Ruling {
   }
 
   #evaluateOptions(input: JsonObject, memo: Map<string, Value>): EvaluateOptions & { readonly deadlineMs: number } {
-    const { limits, runtime, env, logger, keepsNdResults, timeFromRequest } = this.#options;
+    const { limits, runtime, env, logger, timeFromRequest } = this.#options;
     const nowNs = timeFromRequest ? requestTimeNs(input) : undefined;
+    const nowMs = Date.now();
     return {
       input,
       runtime,
       env,
       memo,
-      nowNs: nowNs ?? BigInt(Date.now()) * 1_000_000n,
-      deadlineMs: Math.min(this.#call.deadlineMs, Date.now() + limits.evaluationMs),
+      nowNs: nowNs ?? BigInt(nowMs) * 1_000_000n,
+      deadlineMs: Math.min(this.#call.deadlineMs, nowMs + limits.evaluationMs),
       maxSteps: limits.evaluationSteps,
       print: (line, at) =>
         logger.info(at === undefined ? line : `${at.source.name}:${at.row}: ${line}`, {
           "decision-id": this.decisionId,
         }),
-      ...(keepsNdResults && { nondeterministic: this.#nondeterministic }),
+      nondeterministic: this.#nondeterministic,
     };
   }
 }

@@ -18,10 +18,10 @@ export function checkHeaderValue(value: string): string | undefined {
     const code = value.charCodeAt(i);
     if ((code < 0x20 && code !== 0x09) || code === 0x7f) return "has a value with a control character";
   }
-  return /\p{Surrogate}/u.test(value) ? "has a value that is not valid Unicode" : undefined;
+  return value.isWellFormed() ? undefined : "has a value that is not valid Unicode";
 }
 
 /** Text with unpaired surrogates replaced: a strict decoder would refuse the whole message, and a denial would turn into an error. */
 export function wellFormed(text: string): string {
-  return text.replace(/\p{Surrogate}/gu, "\ufffd");
+  return text.toWellFormed();
 }

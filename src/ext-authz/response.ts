@@ -2,14 +2,19 @@ import { setOwn, type JsonObject, type Value } from "../rego/value/index.ts";
 import { type Decision, type DeniedAnswer, type Fault, NO_CHANGES, type RequestChanges } from "./decision.ts";
 import { Code, faultRow, type OnError } from "./faults.ts";
 
-export type DeniedHttp = DeniedAnswer & { readonly kind: "denied" | "error" };
+/** The arm of the response that is set. */
+export type ResponseHttp =
+  | { readonly kind: "ok"; readonly changes: RequestChanges }
+  | { readonly kind: "denied" | "error"; readonly answer: DeniedAnswer };
+
+type Denial = Extract<Decision, { readonly verdict: "deny" }>;
 
 /** envoy.service.auth.v3.CheckResponse in plain terms. */
 export interface CheckResponse {
   readonly code: number;
   readonly message: string;
-  readonly http?: (RequestChanges & { readonly kind: "ok" }) | DeniedHttp;
-  readonly metadata?: JsonObject;
+  readonly http?: ResponseHttp | undefined;
+  readonly metadata?: JsonObject | undefined;
 }
 
 /** The call fails with a gRPC status instead of a CheckResponse. */
@@ -38,28 +43,32 @@ export interface ResponseOptions {
 export function toCheckResponse(decision: Decision, options: ResponseOptions): CheckResponse {
   switch (decision.verdict) {
     case "allow":
-      return withMetadata(decision.metadata, options, {
+      return {
         code: Code.OK,
         message: "",
-        ...(decision.changes !== undefined && { http: { kind: "ok", ...decision.changes } }),
-      });
+        http: decision.changes === undefined ? undefined : { kind: "ok", changes: decision.changes },
+        metadata: withDecisionId(decision.metadata, options),
+      };
     case "deny":
-      if (options.dryRun)
-        return withMetadata(decision.metadata, options, {
-          code: Code.OK,
-          message: "",
-          http: { kind: "ok", ...(decision.changes ?? NO_CHANGES) },
-        });
-      return withMetadata(decision.metadata, options, {
-        code: decision.isUnauthenticated === true ? Code.UNAUTHENTICATED : Code.PERMISSION_DENIED,
+      return {
+        code: options.dryRun ? Code.OK : deniedCode(decision),
         message: "",
-        ...(decision.answer !== undefined && { http: { kind: "denied", ...decision.answer } }),
-      });
+        http: options.dryRun ? { kind: "ok", changes: decision.changes ?? NO_CHANGES } : deniedHttp(decision),
+        metadata: withDecisionId(decision.metadata, options),
+      };
     case "fault":
       return toFaultResponse(decision, options);
     default:
       return decision satisfies never;
   }
+}
+
+function deniedCode({ isUnauthenticated }: Denial): number {
+  return isUnauthenticated === true ? Code.UNAUTHENTICATED : Code.PERMISSION_DENIED;
+}
+
+function deniedHttp({ answer }: Denial): ResponseHttp | undefined {
+  return answer === undefined ? undefined : { kind: "denied", answer };
 }
 
 /** What the client provoked is denied with the plugin's text; what it could not know, without one. */
@@ -71,7 +80,7 @@ function toFaultResponse(fault: Fault, { onError, decisionId }: ResponseOptions)
     return {
       code: Code.PERMISSION_DENIED,
       message: text,
-      http: { kind: "denied", headers: [], body: text, httpStatus },
+      http: { kind: "denied", answer: { headers: [], body: text, httpStatus } },
     };
   }
   switch (onError) {
@@ -81,14 +90,14 @@ function toFaultResponse(fault: Fault, { onError, decisionId }: ResponseOptions)
       return {
         code: rpcCode,
         message: fault.code,
-        http: { kind: "error", headers: [], body: "", httpStatus },
+        http: { kind: "error", answer: { headers: [], body: "", httpStatus } },
         metadata: faultMetadata(fault, decisionId),
       };
     case "deny":
       return {
         code: Code.PERMISSION_DENIED,
         message: fault.code,
-        http: { kind: "denied", headers: [], body: "", httpStatus },
+        http: { kind: "denied", answer: { headers: [], body: "", httpStatus } },
         metadata: faultMetadata(fault, decisionId),
       };
     default:
@@ -111,9 +120,9 @@ function faultMetadata(fault: Fault, decisionId: string): JsonObject {
 }
 
 /** Ours comes last: the plugin, too, overwrites a decision ID that a policy made up. */
-function withMetadata(metadata: JsonObject, { decisionId }: ResponseOptions, response: CheckResponse): CheckResponse {
+function withDecisionId(metadata: JsonObject, { decisionId }: ResponseOptions): JsonObject {
   const out: Record<string, Value> = {};
   for (const key of Object.keys(metadata)) setOwn(out, key, metadata[key] as Value);
   out["decision_id"] = decisionId;
-  return { ...response, metadata: out };
+  return out;
 }

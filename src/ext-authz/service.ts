@@ -32,9 +32,9 @@ export interface Observer {
 interface Judged {
   readonly input: Value;
   readonly decision: Decision;
-  readonly account?: Account;
+  readonly account: Account | undefined;
   /** The account, for the decision log. */
-  readonly logged?: JsonObject;
+  readonly logged: JsonObject | undefined;
 }
 
 /** envoy.service.auth.v3.Authorization, and v2's, without a transport: bytes in, bytes out. */
@@ -77,14 +77,14 @@ export class AuthorizationService {
       const request = readCheckRequest(bytes, api);
       const ambiguity = this.#options.guardsPaths ? ambiguityOf(request.http.path) : undefined;
       if (ambiguity !== undefined)
-        return {
-          input: toInputOrNull(() => toInput(request, this.#options)),
-          decision: fault("ambiguous_path", `ambiguous path: ${ambiguity}`),
-        };
+        return undecided(
+          toInputOrNull(() => toInput(request, this.#options)),
+          fault("ambiguous_path", `ambiguous path: ${ambiguity}`),
+        );
       input = toInput(request, this.#options);
       ({ attributes } = request);
     } catch (cause) {
-      return { input: null, decision: inputFault(cause) };
+      return undecided(null, inputFault(cause));
     }
     try {
       const ruled = await ruling.rule({ input, attributes });
@@ -92,10 +92,11 @@ export class AuthorizationService {
       return {
         input: ruled.input,
         decision: amend(toDecision(ruled.outcome), ruled),
-        ...(account !== undefined && { account, logged: toLog(account, ruled.outcome) }),
+        account,
+        logged: account === undefined ? undefined : toLog(account, ruled.outcome),
       };
     } catch (cause) {
-      return { input, decision: internalFault(cause) };
+      return undecided(input, internalFault(cause));
     }
   }
 
@@ -115,7 +116,7 @@ export class AuthorizationService {
   #observe(ruling: Ruling, { decision, account }: Judged): void {
     if (account !== undefined) this.#observer.accounted?.(account, decision.verdict);
     if (decision.verdict !== "fault") {
-      this.#observer.decided(decision.verdict, ruling.elapsedNs() / 1e9);
+      this.#observer.decided(decision.verdict, ruling.elapsedMs() / 1000);
       return;
     }
     this.#observer.failed(decision.reason ?? faultRow(decision.code).reason);
@@ -129,8 +130,9 @@ export class AuthorizationService {
     try {
       ruling.record({
         input,
-        ...(logged !== undefined && { account: logged }),
-        ...(decision.verdict === "fault" ? { error: decision.logged } : { result: decision.result }),
+        result: decision.verdict === "fault" ? undefined : decision.result,
+        error: decision.verdict === "fault" ? decision.logged : undefined,
+        account: logged,
       });
       return undefined;
     } catch (cause) {
@@ -148,6 +150,11 @@ function toLog({ layer, mesh }: Account, outcome: Ruled["outcome"]): JsonObject 
     ...(mesh !== undefined && { mesh: mesh as unknown as JsonObject }),
     ...(outcome.kind === "refused" && { refusal: { code: outcome.code, reason: outcome.reason } }),
   };
+}
+
+/** Nobody was asked. */
+function undecided(input: Value, decision: Fault): Judged {
+  return { input, decision, account: undefined, logged: undefined };
 }
 
 function toInputOrNull(make: () => JsonObject): Value {

@@ -28,6 +28,8 @@ export class Snapshot {
   /** Whether some module may decide requests: those below `data.system` serve logging and the API. */
   readonly hasDecidingModules: boolean;
   readonly #queries = new Map<string, Query>();
+  /** The same by object: requests ask with the one entrypoint that is configured. */
+  readonly #prepared = new WeakMap<Entrypoint, Query>();
   readonly #compileNs = new Map<string, number>();
 
   constructor(parts: {
@@ -49,6 +51,7 @@ export class Snapshot {
 
   /** What compiling an entrypoint's query took, to whoever asks first; undefined to all others. */
   takeCompileNs(entrypoint: Entrypoint): number | undefined {
+    if (this.#compileNs.size === 0) return undefined;
     const key = keyOf(entrypoint);
     const ns = this.#compileNs.get(key);
     this.#compileNs.delete(key);
@@ -61,6 +64,8 @@ export class Snapshot {
    * @throws {CompileError} for a query that is not legal in these modules.
    */
   prepare(entrypoint: Entrypoint): Query {
+    const prepared = this.#prepared.get(entrypoint);
+    if (prepared !== undefined) return prepared;
     const key = keyOf(entrypoint);
     let query = this.#queries.get(key);
     if (query === undefined) {
@@ -69,6 +74,7 @@ export class Snapshot {
       this.#queries.set(key, query);
       this.#compileNs.set(key, Number(process.hrtime.bigint() - startedNs));
     }
+    this.#prepared.set(entrypoint, query);
     return query;
   }
 }

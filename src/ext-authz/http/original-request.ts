@@ -90,32 +90,36 @@ export function readOriginalRequest(call: AuthorizationCall, options: OriginalRe
 /** The CheckRequest that Envoy's gRPC client would have sent about it, so that policies see the same document. */
 export function encodeOriginalRequest(request: OriginalRequest, nowMs: number): Buffer {
   const writer = new WireWriter();
-  writer.messageField(1, () => {
-    const { sourceAddress: address } = request;
-    if (address !== undefined)
-      writer.messageField(1, () =>
-        writer.messageField(1, () => writer.messageField(1, () => writer.stringField(2, address))),
-      );
-    writer.messageField(4, () => {
-      writer.messageField(1, () => {
-        writer.varintField(1, Math.floor(nowMs / 1000));
-        writer.varintField(2, Math.round((nowMs % 1000) * 1e6));
-      });
-      writer.messageField(2, () => writeHttp(writer, request));
-    });
-  });
+  const attributes = writer.open(1);
+  if (request.sourceAddress !== undefined) writeSource(writer, request.sourceAddress);
+  const message = writer.open(4);
+  const time = writer.open(1);
+  writer.varintField(1, Math.floor(nowMs / 1000));
+  writer.varintField(2, Math.round((nowMs % 1000) * 1e6));
+  writer.close(time);
+  writeHttp(writer, request);
+  writer.close(message);
+  writer.close(attributes);
   return writer.finish();
 }
 
+function writeSource(writer: WireWriter, address: string): void {
+  const messages = [writer.open(1), writer.open(1), writer.open(1)];
+  writer.stringField(2, address);
+  for (const message of messages.reverse()) writer.close(message);
+}
+
 function writeHttp(writer: WireWriter, { method, path, host, scheme, headers, body }: OriginalRequest): void {
+  const http = writer.open(2);
   const id = headers.get("x-request-id");
   if (id !== undefined) writer.stringField(1, id);
   writer.stringField(2, method);
-  const header = (key: string, value: string): void =>
-    writer.messageField(3, () => {
-      writer.stringField(1, key);
-      writer.stringField(2, value);
-    });
+  const header = (key: string, value: string): void => {
+    const entry = writer.open(3);
+    writer.stringField(1, key);
+    writer.stringField(2, value);
+    writer.close(entry);
+  };
   header(":authority", host);
   header(":method", method);
   header(":path", path);
@@ -124,10 +128,12 @@ function writeHttp(writer: WireWriter, { method, path, host, scheme, headers, bo
   writer.stringField(4, path);
   writer.stringField(5, host);
   if (scheme !== undefined) writer.stringField(6, scheme);
-  if (body.length === 0) return;
-  writer.varintField(9, body.length);
-  if (isUtf8(body)) writer.stringField(11, body.toString("utf8"));
-  else writer.bytesField(12, body);
+  if (body.length > 0) {
+    writer.varintField(9, body.length);
+    if (isUtf8(body)) writer.stringField(11, body.toString("utf8"));
+    else writer.bytesField(12, body);
+  }
+  writer.close(http);
 }
 
 /** Names in lower case, values of one name joined by commas: Envoy's form. */

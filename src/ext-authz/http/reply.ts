@@ -45,19 +45,21 @@ export function toHttpReply(response: CheckResponse, options: HttpReplyOptions):
   const { code, http } = response;
   if (http?.kind === "error") return UNAVAILABLE;
   if (http?.kind === "denied") {
-    const status = http.httpStatus >= 300 && http.httpStatus < 500 ? http.httpStatus : 403;
-    return { status, headers: only(http.headers, options.headersToClient), body: wellFormed(http.body) };
+    const { headers, body, httpStatus } = http.answer;
+    const status = httpStatus >= 300 && httpStatus < 500 ? httpStatus : 403;
+    return { status, headers: only(headers, options.headersToClient), body: wellFormed(body) };
   }
   if (code !== Code.OK) return FORBIDDEN;
   if (http === undefined) return { status: 200, headers: [], body: "" };
   if (http.kind !== "ok") return FORBIDDEN;
-  if (http.queryParametersToRemove.length > 0 || http.queryParametersToSet.length > 0) return FORBIDDEN;
-  const removals = http.headersToRemove.filter((name) => options.headersToUpstream?.has(name.toLowerCase()) ?? true);
+  const { changes } = http;
+  if (changes.queryParametersToRemove.length > 0 || changes.queryParametersToSet.length > 0) return FORBIDDEN;
+  const removals = changes.headersToRemove.filter((name) => options.headersToUpstream?.has(name.toLowerCase()) ?? true);
   return {
     status: 200,
     headers: [
-      ...only(http.headers, options.headersToUpstream),
-      ...only(http.responseHeadersToAdd, options.headersToClient),
+      ...only(changes.headers, options.headersToUpstream),
+      ...only(changes.responseHeadersToAdd, options.headersToClient),
       ...(removals.length > 0 ? [{ key: REMOVE_HEADER, value: removals.join(",") }] : []),
     ],
     body: "",

@@ -1,4 +1,4 @@
-import { fromBigInt, type NumberValue, parseNumber, setOwn, type Value } from "../../rego/value/index.ts";
+import { type NumberValue, parseNumber, setOwn, type Value } from "../../rego/value/index.ts";
 import { WireError } from "../errors.ts";
 import type { Field, FieldKind, MessageType } from "./messages.ts";
 import { WIRE_FIXED64, WIRE_LENGTH, WIRE_VARINT, WireReader } from "./reader.ts";
@@ -25,8 +25,8 @@ function decodeInto(members: Members, type: MessageType, reader: WireReader, end
   if (depth > MAX_DEPTH) throw new WireError("message is nested too deep");
   while (reader.at < end) {
     const tag = reader.tag();
-    const field = type.get(tag >>> 3);
-    if (field === undefined || (tag & 7) !== wireTypeOf(field)) reader.skip(tag & 7);
+    const field = type[tag >>> 3];
+    if (field === undefined || (tag & 7) !== field.wireType) reader.skip(tag & 7);
     else readField(members, type, field, reader, depth);
   }
   endAt(reader, end);
@@ -44,13 +44,16 @@ function readField(members: Members, type: MessageType, field: Field, reader: Wi
     (members[field.name] as Value[]).push(readSingle(field, reader, depth, undefined));
   } else if (field.oneof !== undefined) {
     const value = readSingle(field, reader, depth, members[field.name]);
-    for (const other of type.values()) if (other.oneof === field.oneof && other !== field) delete members[other.name];
+    for (const other of type) {
+      if (other !== undefined && other.oneof === field.oneof && other !== field && members[other.name] !== undefined)
+        delete members[other.name];
+    }
     members[field.name] = value;
   } else {
     const value = readSingle(field, reader, depth, members[field.name]);
     // The last occurrence wins, and a default is no member: so it also removes what came before.
-    if (isDefault(value)) delete members[field.name];
-    else members[field.name] = value;
+    if (!isDefault(value)) members[field.name] = value;
+    else if (members[field.name] !== undefined) delete members[field.name];
   }
 }
 
@@ -70,7 +73,7 @@ function readEntry(members: Members, field: Field, reader: WireReader, depth: nu
   let value: Value | undefined;
   while (reader.at < end) {
     const tag = reader.tag();
-    if (tag === ((1 << 3) | WIRE_LENGTH)) key = reader.string();
+    if (tag === ((1 << 3) | WIRE_LENGTH)) key = reader.name();
     else if (tag === ((2 << 3) | WIRE_LENGTH)) value = readSingle(field, reader, depth + 1, undefined);
     else reader.skip(tag & 7);
   }
@@ -85,28 +88,15 @@ function readScalar(kind: Exclude<FieldKind, "message">, reader: WireReader, dep
     case "bytes":
       return reader.raw().toString("base64");
     case "int64":
-      return fromBigInt(reader.int64());
+      return reader.int64();
     case "int32":
       return reader.uint32() | 0;
     case "uint32":
       return reader.uint32();
     case "bool":
-      return reader.uint64() !== 0n;
+      return reader.bool();
     case "struct":
       return readStruct(reader, reader.lengthEnd(), depth + 1);
-  }
-}
-
-function wireTypeOf(field: Field): number {
-  if (field.shape !== undefined) return WIRE_LENGTH;
-  switch (field.kind) {
-    case "int64":
-    case "int32":
-    case "uint32":
-    case "bool":
-      return WIRE_VARINT;
-    default:
-      return WIRE_LENGTH;
   }
 }
 
@@ -129,7 +119,7 @@ function readStruct(reader: WireReader, end: number, depth: number): Value {
     let value: Value = null;
     while (reader.at < entryEnd) {
       const inner = reader.tag();
-      if (inner === ((1 << 3) | WIRE_LENGTH)) key = reader.string();
+      if (inner === ((1 << 3) | WIRE_LENGTH)) key = reader.name();
       else if (inner === ((2 << 3) | WIRE_LENGTH)) value = readStructValue(reader, reader.lengthEnd(), depth);
       else reader.skip(inner & 7);
     }
@@ -158,7 +148,7 @@ function readStructValue(reader: WireReader, end: number, depth: number): Value 
         value = reader.string();
         break;
       case (4 << 3) | WIRE_VARINT:
-        value = reader.uint64() !== 0n;
+        value = reader.bool();
         break;
       case (5 << 3) | WIRE_LENGTH:
         value = readStruct(reader, reader.lengthEnd(), depth + 1);

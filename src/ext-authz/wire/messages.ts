@@ -1,3 +1,5 @@
+import { WIRE_LENGTH, WIRE_VARINT } from "./reader.ts";
+
 /** How a field travels and what becomes of it. Lists and maps say so beside. */
 export type FieldKind = "string" | "bytes" | "int64" | "uint32" | "int32" | "bool" | "message" | "struct";
 
@@ -5,26 +7,36 @@ export interface Field {
   /** The JSON name: what policies see. */
   readonly name: string;
   readonly kind: FieldKind;
-  readonly message?: MessageType;
-  readonly shape?: "list" | "map";
+  readonly wireType: number;
+  readonly message: MessageType | undefined;
+  readonly shape: "list" | "map" | undefined;
   /** Members of one oneof exclude each other and are kept even at their default value. */
-  readonly oneof?: string;
+  readonly oneof: string | undefined;
 }
 
-/** Fields by number. */
-export type MessageType = ReadonlyMap<number, Field>;
+/** Fields by number; the numbers of these messages are small. */
+export type MessageType = readonly (Field | undefined)[];
 
-type FieldRow = readonly [number: number, name: string, kind: FieldKind, more?: Partial<Field>];
+type FieldTraits = Partial<Pick<Field, "message" | "shape" | "oneof">>;
+type FieldRow = readonly [number: number, name: string, kind: FieldKind, traits?: FieldTraits];
 
 function message(...rows: readonly FieldRow[]): MessageType {
-  return new Map(rows.map(([number, name, kind, more]) => [number, { name, kind, ...more }]));
+  const fields: (Field | undefined)[] = [];
+  for (const [number, name, kind, { message, shape, oneof } = {}] of rows) {
+    while (fields.length < number) fields.push(undefined);
+    const wireType = shape === undefined && VARINT_KINDS.has(kind) ? WIRE_VARINT : WIRE_LENGTH;
+    fields.push({ name, kind, wireType, message, shape, oneof });
+  }
+  return fields;
 }
 
-function one(type: MessageType): Partial<Field> {
+const VARINT_KINDS: ReadonlySet<FieldKind> = new Set(["int64", "int32", "uint32", "bool"]);
+
+function one(type: MessageType): FieldTraits {
   return { message: type };
 }
 
-const TEXT_MAP: Partial<Field> = { shape: "map" };
+const TEXT_MAP: FieldTraits = { shape: "map" };
 
 // The messages of proto/envoy, field by field; test/ext-authz/wire holds the two against each other.
 // biome-ignore format: table

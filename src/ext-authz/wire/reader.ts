@@ -1,5 +1,7 @@
-import { isUtf8 } from "node:buffer";
+import { isAscii, isUtf8 } from "node:buffer";
+import { fromBigInt, type NumberValue } from "../../rego/value/index.ts";
 import { WireError } from "../errors.ts";
+import { knownName } from "./names.ts";
 
 export const WIRE_VARINT = 0;
 export const WIRE_FIXED64 = 1;
@@ -15,11 +17,13 @@ export class WireReader {
   readonly bytes: Buffer;
   at = 0;
   readonly end: number;
+  /** The whole message, a character for a byte: strings of ASCII, as most are, are slices of it, not conversions of their own. */
+  readonly #latin1: string;
 
-  constructor(bytes: Buffer, at = 0, end: number = bytes.length) {
+  constructor(bytes: Buffer) {
     this.bytes = bytes;
-    this.at = at;
-    this.end = end;
+    this.end = bytes.length;
+    this.#latin1 = bytes.toString("latin1");
   }
 
   get isAtEnd(): boolean {
@@ -65,8 +69,22 @@ export class WireReader {
     throw new WireError("varint is too long");
   }
 
-  int64(): bigint {
-    return BigInt.asIntN(64, this.uint64());
+  int64(): NumberValue {
+    const start = this.at;
+    let value = 0;
+    // Seven bytes stay below 2^49: numbers people meet.
+    for (let i = 0, scale = 1; i < 7; i++, scale *= 128) {
+      if (this.at >= this.end) throw truncated();
+      const byte = this.bytes[this.at++] as number;
+      value += (byte & 0x7f) * scale;
+      if (byte < 0x80) return value;
+    }
+    this.at = start;
+    return fromBigInt(BigInt.asIntN(64, this.uint64()));
+  }
+
+  bool(): boolean {
+    return this.int64() !== 0;
   }
 
   fixed32(): number {
@@ -110,10 +128,24 @@ export class WireReader {
     const end = this.lengthEnd();
     const start = this.at;
     this.at = end;
+    if (isAsciiBetween(this.bytes, start, end)) return this.#latin1.slice(start, end);
     const text = this.bytes.toString("utf8", start, end);
     if (text.includes("\ufffd") && !isUtf8(this.bytes.subarray(start, end)))
       throw new WireError("string field contains invalid UTF-8");
     return text;
+  }
+
+  /** A string that will name a member: the one that has named others before, where there is one. */
+  name(): string {
+    const start = this.at;
+    const end = this.lengthEnd();
+    const known = knownName(this.bytes, this.at, end);
+    if (known !== undefined) {
+      this.at = end;
+      return known;
+    }
+    this.at = start;
+    return this.string();
   }
 
   raw(): Buffer {
@@ -154,6 +186,15 @@ export class WireReader {
   #need(count: number): void {
     if (this.at + count > this.end) throw truncated();
   }
+}
+
+/** Up to here a loop is faster than the call of the native check. */
+const SHORT_BYTES = 128;
+
+function isAsciiBetween(bytes: Buffer, start: number, end: number): boolean {
+  if (end - start > SHORT_BYTES) return isAscii(bytes.subarray(start, end));
+  for (let at = start; at < end; at++) if ((bytes[at] as number) >= 0x80) return false;
+  return true;
 }
 
 function truncated(): WireError {

@@ -1,3 +1,6 @@
+/** Up to here a loop is faster than the native conversion; the length takes one byte. */
+const SHORT_CHARS = 64;
+
 /** Writes protobuf's wire format. Defaults are written where the caller says so: it alone knows about presence. */
 export class WireWriter {
   #bytes = Buffer.allocUnsafe(512);
@@ -16,10 +19,26 @@ export class WireWriter {
 
   stringField(field: number, text: string): void {
     this.#varint((field << 3) | 2);
+    if (text.length <= SHORT_CHARS && this.#shortAscii(text)) return;
     const length = Buffer.byteLength(text, "utf8");
     this.#varint(length);
     this.#reserve(length);
     this.#at += this.#bytes.write(text, this.#at, "utf8");
+  }
+
+  /** Writes length and text where the text is ASCII; writes nothing else where it is not. */
+  #shortAscii(text: string): boolean {
+    this.#reserve(1 + SHORT_CHARS);
+    const bytes = this.#bytes;
+    let at = this.#at + 1;
+    for (let i = 0; i < text.length; i++) {
+      const code = text.charCodeAt(i);
+      if (code >= 0x80) return false;
+      bytes[at++] = code;
+    }
+    bytes[this.#at] = text.length;
+    this.#at = at;
+    return true;
   }
 
   bytesField(field: number, bytes: Buffer): void {
@@ -29,19 +48,23 @@ export class WireWriter {
     this.#at += bytes.copy(this.#bytes, this.#at);
   }
 
-  /** A nested message. Its length is known afterwards only, so it moves up when that takes more than a byte. */
-  messageField(field: number, writeMembers: () => void): void {
+  /** Begins a nested message. @returns what `close` takes to end it. */
+  open(field: number): number {
     this.#varint((field << 3) | 2);
-    this.#reserve(5);
-    const lengthAt = this.#at;
-    this.#at += 1;
-    writeMembers();
+    this.#reserve(1);
+    return this.#at++;
+  }
+
+  /** Ends a nested message. Its length is known only now, so it moves up when that takes more than a byte. */
+  close(lengthAt: number): void {
     const length = this.#at - lengthAt - 1;
-    const width = varintWidth(length);
-    if (width > 1) {
-      this.#reserve(width);
-      this.#bytes.copyWithin(lengthAt + width, lengthAt + 1, this.#at);
+    if (length < 0x80) {
+      this.#bytes[lengthAt] = length;
+      return;
     }
+    const width = varintWidth(length);
+    this.#reserve(width);
+    this.#bytes.copyWithin(lengthAt + width, lengthAt + 1, this.#at);
     this.#at = lengthAt;
     this.#varint(length);
     this.#at += length;

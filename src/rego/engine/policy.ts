@@ -18,7 +18,7 @@ import {
 } from "../compile/index.ts";
 import { EvalError, Evaluation, Session, type SessionOptions, Suspension } from "../runtime/index.ts";
 import { type Module, parseModule, parseQuery, type RefTerm } from "../syntax/index.ts";
-import { canonicalText, type Value } from "../value/index.ts";
+import { canonicalText, setOwn, type Value } from "../value/index.ts";
 import { allowedBuiltins, type Capabilities } from "./capabilities.ts";
 import { CompileError } from "./errors.ts";
 
@@ -253,6 +253,12 @@ class PreparedQuery implements Query {
   readonly #query: CompiledQuery;
   readonly #data: Value;
   readonly #variables: readonly string[];
+  /** Of each expression what is the same in every solution. */
+  readonly #expressions: readonly {
+    readonly text: string;
+    readonly location: { readonly row: number; readonly col: number };
+    readonly isBound: boolean;
+  }[];
   #plain: GeneratedQuery | undefined;
   #traced: GeneratedQuery | undefined;
 
@@ -264,6 +270,11 @@ class PreparedQuery implements Query {
       ...query.variables.map(({ variable }) => variable),
       ...query.expressions.flatMap(({ variable }) => (variable === undefined ? [] : [variable])),
     ];
+    this.#expressions = query.expressions.map(({ variable, at }) => ({
+      text: locationText(at),
+      location: { row: at.row, col: at.col },
+      isBound: variable !== undefined,
+    }));
     this.#plain = this.#generate(false);
   }
 
@@ -316,18 +327,18 @@ class PreparedQuery implements Query {
 
   #solution(values: readonly Value[]): Solution {
     const bindings: Record<string, Value> = {};
-    const { variables, expressions } = this.#query;
-    variables.forEach(({ name }, i) => {
+    const { variables } = this.#query;
+    for (let i = 0; i < variables.length; i++) {
       const value = values[i];
-      if (value !== undefined) bindings[name] = value;
-    });
+      if (value !== undefined) setOwn(bindings, (variables[i] as { name: string }).name, value);
+    }
     let next = variables.length;
     return {
       bindings,
-      expressions: expressions.map(({ variable, at }) => ({
-        value: variable === undefined ? true : (values[next++] as Value),
-        text: locationText(at),
-        location: { row: at.row, col: at.col },
+      expressions: this.#expressions.map(({ text, location, isBound }) => ({
+        value: isBound ? (values[next++] as Value) : true,
+        text,
+        location,
       })),
     };
   }

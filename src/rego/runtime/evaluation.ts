@@ -39,7 +39,7 @@ export interface SessionOptions {
   readonly print?: (line: string, at: Location | undefined) => void;
   readonly note?: (message: string) => void;
   /** Collects results of nondeterministic builtins, by name, for decision logs. */
-  readonly nondeterministic?: Map<string, (readonly [readonly Value[], Value])[]>;
+  readonly nondeterministic?: Map<string, (readonly [readonly Value[], Value])[]> | undefined;
   /** Receives what the traced build reports. */
   readonly tracer?: Tracer;
 }

@@ -1,19 +1,20 @@
 import { describe, expect, test } from "vitest";
 import { toHttpReply } from "../../../src/ext-authz/http/reply.ts";
+import type { RequestChanges } from "../../../src/ext-authz/decision.ts";
 import type { CheckResponse } from "../../../src/ext-authz/response.ts";
 
 const ALL = { headersToUpstream: undefined, headersToClient: undefined };
-const OK = {
-  kind: "ok",
+const NONE: RequestChanges = {
   headers: [],
   headersToRemove: [],
   responseHeadersToAdd: [],
   queryParametersToRemove: [],
   queryParametersToSet: [],
-} as const;
+};
+const OK = { kind: "ok", changes: NONE } as const;
 
 function denied(httpStatus: number): CheckResponse {
-  return { code: 7, message: "", http: { kind: "denied", headers: [], body: "", httpStatus } };
+  return { code: 7, message: "", http: { kind: "denied", answer: { headers: [], body: "", httpStatus } } };
 }
 
 describe("the answer in HTTP", () => {
@@ -30,17 +31,21 @@ describe("the answer in HTTP", () => {
     { why: "a denial with code OK", response: { ...denied(404), code: 0 }, status: 404 },
     {
       why: "an error",
-      response: { code: 2, message: "", http: { kind: "error", headers: [], body: "", httpStatus: 503 } },
+      response: { code: 2, message: "", http: { kind: "error", answer: { headers: [], body: "", httpStatus: 503 } } },
       status: 503,
     },
     {
       why: "an allow that would remove a query parameter",
-      response: { code: 0, message: "", http: { ...OK, queryParametersToRemove: ["a"] } },
+      response: { code: 0, message: "", http: { kind: "ok", changes: { ...NONE, queryParametersToRemove: ["a"] } } },
       status: 403,
     },
     {
       why: "an allow that would set a query parameter",
-      response: { code: 0, message: "", http: { ...OK, queryParametersToSet: [{ key: "a", value: "b" }] } },
+      response: {
+        code: 0,
+        message: "",
+        http: { kind: "ok", changes: { ...NONE, queryParametersToSet: [{ key: "a", value: "b" }] } },
+      },
       status: 403,
     },
   ])("$why is $status", ({ response, status }) => {
@@ -51,14 +56,17 @@ describe("the answer in HTTP", () => {
     code: 0,
     message: "",
     http: {
-      ...OK,
-      headers: [
-        { key: "X-User", value: "ann" },
-        { key: "X-Other", value: "1" },
-        { key: "Content-Length", value: "5" },
-      ],
-      headersToRemove: ["X-Role", "X-Key"],
-      responseHeadersToAdd: [{ key: "Set-Cookie", value: "a=b" }],
+      kind: "ok",
+      changes: {
+        ...NONE,
+        headers: [
+          { key: "X-User", value: "ann" },
+          { key: "X-Other", value: "1" },
+          { key: "Content-Length", value: "5" },
+        ],
+        headersToRemove: ["X-Role", "X-Key"],
+        responseHeadersToAdd: [{ key: "Set-Cookie", value: "a=b" }],
+      },
     },
   };
 

@@ -26,11 +26,11 @@ describe("the table of messages", () => {
   test("says what proto/ says, field by field", () => {
     const compare = (type: MessageType, name: string): void => {
       const definition = protos.lookupType(name);
-      expect([...type.keys()].sort((a, b) => a - b)).toEqual(
+      expect([...type.keys()].filter((number) => type[number] !== undefined)).toEqual(
         definition.fieldsArray.map(({ id }) => id).sort((a, b) => a - b),
       );
       for (const field of definition.fieldsArray) {
-        const row = type.get(field.id);
+        const row = type[field.id];
         expect(row?.name, `${name}.${field.name}`).toBe(
           field.name.replace(/_(\w)/g, (_, letter: string) => letter.toUpperCase()),
         );
@@ -242,7 +242,7 @@ describe("answers", () => {
     const response: CheckResponse = {
       code: 0,
       message: "",
-      http: { kind: "ok", ...changes },
+      http: { kind: "ok", changes },
       metadata: { n: null, l: [1, "x", true], o: { p: 1.5 } },
     };
     const reply = decodeResponse(encodeCheckResponse(response, "v3"));
@@ -258,7 +258,7 @@ describe("answers", () => {
 
   test("v2 callers get what v2 has", () => {
     const reply = decodeResponse(
-      encodeCheckResponse({ code: 0, message: "", http: { kind: "ok", ...changes }, metadata: { a: 1 } }, "v2"),
+      encodeCheckResponse({ code: 0, message: "", http: { kind: "ok", changes }, metadata: { a: 1 } }, "v2"),
     );
     expect(reply).toEqual({ status: {}, okResponse: { headers: [{ header: { key: "a", value: "1" } }] } });
   });
@@ -269,7 +269,7 @@ describe("answers", () => {
       const response: CheckResponse = {
         code: 7,
         message: "m",
-        http: { kind: "denied", headers: [], body: "x".repeat(size), httpStatus: 418 },
+        http: { kind: "denied", answer: { headers: [], body: "x".repeat(size), httpStatus: 418 } },
       };
       const reply = decodeResponse(encodeCheckResponse(response, "v3"));
       expect(reply.deniedResponse?.body).toHaveLength(size);
@@ -279,7 +279,7 @@ describe("answers", () => {
   test("a lone surrogate does not make the message unreadable", () => {
     const reply = decodeResponse(
       encodeCheckResponse(
-        { code: 7, message: "", http: { kind: "denied", headers: [], body: "a\ud800b", httpStatus: 403 } },
+        { code: 7, message: "", http: { kind: "denied", answer: { headers: [], body: "a\ud800b", httpStatus: 403 } } },
         "v3",
       ),
     );
