@@ -1,12 +1,11 @@
 import { randomUUID } from "node:crypto";
-import type { DecisionRecorder } from "../decision/index.ts";
+import type { DecisionRecorder, TracedIo } from "../decision/index.ts";
 import type { PolicyStore, Snapshot } from "../policy/index.ts";
 import {
   CompileError,
   type Diagnostic,
   EvalError,
   evaluateWithIo,
-  type Io,
   type Query,
   type Solution,
 } from "../rego/engine/index.ts";
@@ -20,7 +19,7 @@ export interface EvaluationOptions {
   readonly recorder: DecisionRecorder;
   readonly runtime: Value;
   readonly env: Readonly<Record<string, string | undefined>>;
-  readonly io: Io;
+  readonly io: TracedIo;
   readonly logger: Logger;
   /** Milliseconds a query of the API may take. */
   readonly evaluationMs: number;
@@ -96,7 +95,7 @@ export class ApiEvaluator {
             ...(decisionId !== "" && { "decision-id": decisionId }),
           }),
       },
-      io,
+      (asked) => io(asked, what.request.span),
     );
   }
 
@@ -107,6 +106,7 @@ export class ApiEvaluator {
     metrics: Readonly<Record<string, number>>,
     outcome: { result?: Value; error?: JsonObject },
   ): void {
+    const { span } = what.request;
     try {
       this.#options.recorder.record({
         decisionId,
@@ -119,6 +119,7 @@ export class ApiEvaluator {
         timestampMs: Date.now(),
         requestedBy: what.request.remoteAddress,
         requestId: what.request.id,
+        ...(span !== undefined && { traceId: span.traceId, spanId: span.spanId }),
       });
     } catch (cause) {
       throw new ApiError(

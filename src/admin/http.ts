@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { gunzipSync } from "node:zlib";
 import { isNumber, parseJson, toJsonText, type Value } from "../rego/value/index.ts";
+import type { Span } from "../telemetry/index.ts";
 import { ApiError } from "./api-error.ts";
 
 /** One request to the REST API, read as far as routes need it. */
@@ -17,6 +18,8 @@ export interface ApiRequest {
   /** Identity from the bearer token or client certificate; empty without. */
   readonly identity: string;
   readonly clientCertificates: readonly Value[];
+  /** Absent when nothing is traced. */
+  readonly span?: Span;
   /** The body, unzipped. @throws {ApiError} when it is too large or not readable. */
   body(): Promise<string>;
 }

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { TLSSocket } from "node:tls";
-import type { Logger, Metrics } from "../telemetry/index.ts";
+import { type Logger, type Metrics, receiveHttp, type Tracing } from "../telemetry/index.ts";
 import { ApiError } from "./api-error.ts";
 import { type ApiReply, type ApiRequest, BODY_LIMITS, readBody, sendReply } from "./http.ts";
 
@@ -17,6 +17,8 @@ export interface RouterOptions {
   readonly routes: readonly Route[];
   readonly logger: Logger;
   readonly metrics: Metrics;
+  /** Absent when nothing is traced. */
+  readonly tracing: Tracing | undefined;
   /** Throws an ApiError for requests that may not pass. */
   readonly authorize: (request: ApiRequest) => Promise<void>;
   /** How callers prove who they are. */
@@ -32,7 +34,7 @@ export function createRouter(options: RouterOptions): (message: IncomingMessage,
     const startedNs = process.hrtime.bigint();
     const request = toApiRequest(message, options.authentication);
     options.logger.info("Received request.", requestFields(request));
-    answer(request, routes, options)
+    answer({ request, message, response }, routes, options)
       .catch((cause: unknown) => failureReply(cause, options.logger))
       .then((outcome) => {
         const reply = "reply" in outcome ? outcome.reply : outcome;
@@ -57,8 +59,14 @@ export function createRouter(options: RouterOptions): (message: IncomingMessage,
   };
 }
 
+interface Exchange {
+  readonly request: ApiRequest;
+  readonly message: IncomingMessage;
+  readonly response: ServerResponse;
+}
+
 async function answer(
-  request: ApiRequest,
+  { request, message, response }: Exchange,
   routes: readonly Route[],
   options: RouterOptions,
 ): Promise<{ reply: ApiReply; handler: string }> {
@@ -77,7 +85,15 @@ async function answer(
     };
   }
   const rest = request.segments.slice(prefixSegments(route).length);
-  return { reply: await route.handle(request, rest), handler: route.prefix === "" ? "index" : route.prefix };
+  const { tracing } = options;
+  const traced =
+    tracing === undefined
+      ? request
+      : {
+          ...request,
+          span: receiveHttp(tracing, message, response, `/${route.prefix}${route.isTree ? "/{path...}" : ""}`),
+        };
+  return { reply: await route.handle(traced, rest), handler: route.prefix === "" ? "index" : route.prefix };
 }
 
 function prefixSegments(route: Route): readonly string[] {

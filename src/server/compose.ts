@@ -21,7 +21,7 @@ import {
   publicConfig,
   type ServiceConfig,
 } from "../config/index.ts";
-import { type Account, Decider } from "../decision/index.ts";
+import { type Account, Decider, type TracedIo } from "../decision/index.ts";
 import { consoleSink, DecisionRecorder, HttpSink, type Sink } from "../decision-log/index.ts";
 import {
   AuthorizationService,
@@ -42,12 +42,12 @@ import {
   PolicyStore,
   regoCompiler,
 } from "../policy/index.ts";
-import type { Io } from "../rego/engine/index.ts";
 import type { JsonObject, Value } from "../rego/value/index.ts";
-import { type LineWriter, type Logger, Metrics, PluginStates } from "../telemetry/index.ts";
+import { type LineWriter, type Logger, Metrics, PluginStates, type Tracing } from "../telemetry/index.ts";
 import { GrpcListener } from "./grpc-listener.ts";
 import { composeBundles } from "./compose-bundles.ts";
 import { composeDeclared, type DeclaredParts } from "./compose-declared.ts";
+import { composeTracing } from "./compose-tracing.ts";
 import { httpAuthzHandler } from "./http-authz.ts";
 import { type HttpHandler, HttpListener } from "./http-listener.ts";
 import { parseHttpAddress } from "./listen-address.ts";
@@ -78,6 +78,8 @@ export interface Parts {
   readonly recorder: DecisionRecorder;
   readonly bundles: readonly BundleSource[];
   readonly declared: DeclaredParts;
+  /** Absent when nothing is traced. */
+  readonly tracing: Tracing | undefined;
   /** Absent when no ext_authz plugin is configured. */
   readonly grpc: GrpcListener | undefined;
   /** Absent unless `cardea.http_authz` is configured. */
@@ -108,6 +110,7 @@ export async function compose(options: ComposeOptions): Promise<Parts> {
     metrics.policyLoaded.setToCurrentTime();
   });
   const recorder = composeRecorder(options, store, labels, runtime, metrics);
+  const tracing = await composeTracing(config.tracing, logger);
   const io = lazyIo(config, declared);
   const { plugin } = config;
   const entrypoint = plugin === undefined ? undefined : entrypointOf(plugin);
@@ -131,7 +134,7 @@ export async function compose(options: ComposeOptions): Promise<Parts> {
       : async () => undefined;
   const common: readonly Route[] = [...healthRoutes(store, states), metricsRoute(metrics)];
   const router = (routes: readonly Route[]): HttpHandler =>
-    createRouter({ routes, logger, metrics, authorize, authentication: options.authentication });
+    createRouter({ routes, logger, metrics, tracing, authorize, authentication: options.authentication });
   return {
     store,
     accept,
@@ -140,8 +143,9 @@ export async function compose(options: ComposeOptions): Promise<Parts> {
     recorder,
     bundles,
     declared,
-    grpc: service && (await composeGrpc(options, service, metrics)),
-    httpAuthz: await composeHttpAuthz(options, service, metrics),
+    tracing,
+    grpc: service && (await composeGrpc(options, service, metrics, tracing)),
+    httpAuthz: await composeHttpAuthz(options, service, metrics, tracing),
     apiHandler: router([
       ...common,
       ...dataRoutes({ store, evaluator, version: options.version, defaultDecision: config.defaultDecision }),
@@ -219,7 +223,7 @@ interface ServiceParts {
   readonly recorder: DecisionRecorder;
   readonly metrics: Metrics;
   readonly runtime: Value;
-  readonly io: Io;
+  readonly io: TracedIo;
   readonly declared: DeclaredParts;
   readonly bundles: readonly BundleSource[];
 }
@@ -292,6 +296,7 @@ async function composeGrpc(
   { config: { plugin, cardea }, logger }: ComposeOptions,
   service: AuthorizationService,
   metrics: Metrics,
+  tracing: Tracing | undefined,
 ): Promise<GrpcListener | undefined> {
   if (plugin === undefined) return undefined;
   return new GrpcListener(service, {
@@ -302,6 +307,7 @@ async function composeGrpc(
     tls: await tlsFiles("cardea.grpc.tls", cardea.grpc.tls, logger),
     allowedPrincipals: cardea.grpc.tls?.allowedPrincipals ?? [],
     logger,
+    tracing,
     onInFlight: (change) => metrics.inFlight.inc(change),
     onRefused: (reason) => metrics.connectionsRefused.inc({ reason }),
   });
@@ -312,6 +318,7 @@ async function composeHttpAuthz(
   { config: { cardea }, logger }: ComposeOptions,
   service: AuthorizationService | undefined,
   metrics: Metrics,
+  tracing: Tracing | undefined,
 ): Promise<HttpListener | undefined> {
   const { httpAuthz } = cardea;
   if (httpAuthz === undefined) return undefined;
@@ -323,6 +330,7 @@ async function composeHttpAuthz(
     maxConcurrentChecks: cardea.limits.concurrentChecks,
     allowedPrincipals: httpAuthz.tls?.allowedPrincipals ?? [],
     logger,
+    tracing,
     onInFlight: (change) => metrics.inFlight.inc(change),
   });
   return new HttpListener(handler, {
@@ -358,15 +366,15 @@ async function tlsFiles(path: string, tls: GrpcTlsConfig | undefined, logger: Lo
 }
 
 /** The HTTP client for policies is loaded when one first asks for it. */
-function lazyIo(config: Config, { host }: DeclaredParts): Io {
-  let answer: Promise<Io> | undefined;
-  return async (request) => {
+function lazyIo(config: Config, { host }: DeclaredParts): TracedIo {
+  let answer: Promise<TracedIo> | undefined;
+  return async (request, span) => {
     // Counters need no HTTP client.
     if (request.kind === "host") return host(request.name, request.operand);
     answer ??= import("./rego-io.ts").then(({ RegoIo }) => {
       const { interQueryMaxBytes } = config.caching;
       return new RegoIo(interQueryMaxBytes === undefined ? {} : { cacheBytes: interQueryMaxBytes }).answer;
     });
-    return (await answer)(request);
+    return (await answer)(request, span);
   };
 }

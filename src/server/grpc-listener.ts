@@ -1,9 +1,11 @@
 import { type handleUnaryCall, Server, type ServerUnaryCall, type ServiceDefinition } from "@grpc/grpc-js";
+import type { Call } from "../decision/index.ts";
 import { type ApiVersion, type AuthorizationService, Code, FAULTS, RpcError } from "../ext-authz/index.ts";
-import type { Logger } from "../telemetry/index.ts";
+import type { Logger, Span, Tracing } from "../telemetry/index.ts";
 import { callerId, grpcCredentials } from "./grpc-credentials.ts";
 import { GrpcHealth, HEALTH_SERVICE } from "./grpc-health.ts";
 import { type GrpcLimits, limitConnections, limitSessions, serverOptions, sessionsOf } from "./grpc-limits.ts";
+import { endingSpan, receiveCall, type ServerAddress } from "./grpc-tracing.ts";
 import { formatAddress, type ListenAddress, parseGrpcAddress, removeStaleSocket } from "./listen-address.ts";
 import type { TlsFiles } from "./tls-files.ts";
 
@@ -19,6 +21,8 @@ export interface GrpcListenerOptions {
   /** SPIFFE IDs that may call; empty for all. */
   readonly allowedPrincipals: readonly string[];
   readonly logger: Logger;
+  /** Absent when nothing is traced. */
+  readonly tracing: Tracing | undefined;
   /** Called with +1 and -1 as checks come and go. */
   readonly onInFlight: (change: 1 | -1) => void;
   /** Told of every connection that is turned away. */
@@ -41,13 +45,15 @@ export class GrpcListener {
   readonly #server: Server;
   #inFlight = 0;
   #boundPort: number | undefined;
+  #boundTo: ServerAddress | undefined;
 
   constructor(service: AuthorizationService, options: GrpcListenerOptions) {
     this.#service = service;
     this.#options = options;
     this.#server = new Server(serverOptions(options.limits));
     limitSessions(this.#server, options.limits);
-    for (const [name, api] of SERVICES) this.#server.addService(checkDefinition(name), { Check: this.#handler(api) });
+    for (const [name, api] of SERVICES)
+      this.#server.addService(checkDefinition(name), { Check: this.#handler(name, api) });
     this.#server.addService(HEALTH_SERVICE, this.health.implementation);
   }
 
@@ -61,6 +67,8 @@ export class GrpcListener {
     const address = parseGrpcAddress(this.#options.addr);
     if (this.#options.enableReflection) await this.#addReflection();
     this.#boundPort = await this.#bind(address);
+    if (address.kind === "tcp")
+      this.#boundTo = { host: address.host === "" ? undefined : address.host, port: this.#boundPort };
     limitConnections(this.#server, this.#options.limits, this.#options.onRefused);
     return formatAddress(address, this.#boundPort);
   }
@@ -123,8 +131,11 @@ export class GrpcListener {
   }
 
   /** grpc-js does not await handlers: whatever is thrown in here must reach the callback. */
-  #handler(api: ApiVersion): handleUnaryCall<Buffer, Buffer> {
-    return (call, callback) => {
+  #handler(service: string, api: ApiVersion): handleUnaryCall<Buffer, Buffer> {
+    const { tracing } = this.#options;
+    return (call, answer) => {
+      const span = tracing && receiveCall(tracing, call, `${service}/Check`, this.#boundTo);
+      const callback = span === undefined ? answer : endingSpan(span, answer);
       if (!this.#mayCall(call)) {
         callback({ code: Code.PERMISSION_DENIED, details: "the caller's certificate names no allowed principal" });
         return;
@@ -136,7 +147,7 @@ export class GrpcListener {
       this.#inFlight++;
       this.#options.onInFlight(1);
       this.#service
-        .check(call.request, api, callOf(call))
+        .check(call.request, api, callOf(call, span))
         .then(
           (reply) => callback(null, reply),
           (cause: unknown) => {
@@ -155,12 +166,13 @@ export class GrpcListener {
   }
 }
 
-function callOf(call: ServerUnaryCall<Buffer, Buffer>): { deadlineMs: number; isCancelled(): boolean } {
+function callOf(call: ServerUnaryCall<Buffer, Buffer>, span: Span | undefined): Call {
   const deadline = call.getDeadline();
   const deadlineMs = typeof deadline === "number" ? deadline : deadline.getTime();
   return {
     deadlineMs: deadlineMs - Date.now() > MAX_TIMER_MS ? Number.POSITIVE_INFINITY : deadlineMs,
     isCancelled: () => call.cancelled,
+    ...(span !== undefined && { span }),
   };
 }
 

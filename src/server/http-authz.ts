@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { TLSSocket } from "node:tls";
 import type { HttpAuthorization } from "../ext-authz/index.ts";
-import type { Logger } from "../telemetry/index.ts";
+import { type Logger, receiveHttp, type Tracing } from "../telemetry/index.ts";
 import type { HttpHandler } from "./http-listener.ts";
 import { spiffeId } from "./peer-names.ts";
 
@@ -12,6 +12,8 @@ export interface HttpAuthzOptions {
   /** SPIFFE IDs that may call; empty for all. */
   readonly allowedPrincipals: readonly string[];
   readonly logger: Logger;
+  /** Absent when nothing is traced. */
+  readonly tracing: Tracing | undefined;
   /** Called with +1 and -1 as checks come and go. */
   readonly onInFlight: (change: 1 | -1) => void;
 }
@@ -24,12 +26,17 @@ export function httpAuthzHandler(authorization: HttpAuthorization, options: Http
     if (inFlight >= options.maxConcurrentChecks) return refuse(response, 503);
     inFlight++;
     options.onInFlight(1);
+    const span = options.tracing && receiveHttp(options.tracing, message, response);
     try {
       const body = await readBody(message, options.maxBodyBytes);
       if (body === undefined) return refuse(response, 413);
       const reply = await authorization.check(
         { method: message.method ?? "", target: message.url ?? "", rawHeaders: message.rawHeaders, body },
-        { deadlineMs: Number.POSITIVE_INFINITY, isCancelled: () => response.destroyed },
+        {
+          deadlineMs: Number.POSITIVE_INFINITY,
+          isCancelled: () => response.destroyed,
+          ...(span !== undefined && { span }),
+        },
       );
       for (const { key, value } of reply.headers) response.appendHeader(key, latin1Of(value));
       response.writeHead(reply.status, { "content-length": Buffer.byteLength(reply.body) });

@@ -5,6 +5,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import tls from "node:tls";
 import { createGunzip } from "node:zlib";
 import type { HttpRequest, HttpResult } from "../rego/engine/index.ts";
+import type { Span } from "../telemetry/index.ts";
 
 /** Sends the requests of `http.send` as Go's net/http client would for OPA (v1/topdown/http.go). */
 
@@ -85,8 +86,17 @@ export class HttpClient {
     this.#options = options;
   }
 
-  /** Never rejects: a failure is a result. @param extraHeaders of a revalidation */
-  async send(request: HttpRequest, extraHeaders: readonly (readonly [string, string])[] = []): Promise<HttpResult> {
+  /**
+   * Never rejects: a failure is a result.
+   *
+   * @param span  What the request is part of.
+   * @param extraHeaders  Of a revalidation.
+   */
+  async send(
+    request: HttpRequest,
+    span?: Span,
+    extraHeaders: readonly (readonly [string, string])[] = [],
+  ): Promise<HttpResult> {
     const { limits } = this.#options;
     return this.#within(limits.maxTotalMs, undefined, async (overall) => {
       const retries = Math.min(request.maxRetries, limits.maxRetries);
@@ -94,7 +104,7 @@ export class HttpClient {
       const timeoutMs = request.timeoutMs > 0 ? Math.min(request.timeoutMs, limits.maxTimeoutMs) : limits.maxTimeoutMs;
       for (let attempt = 0; ; attempt++) {
         try {
-          return await this.#within(timeoutMs, overall, (signal) => this.#attempt(whole, signal));
+          return await this.#within(timeoutMs, overall, (signal) => this.#attempt(whole, span, signal));
         } catch (error) {
           const failed =
             error instanceof SendError ? error : new SendError("internal", messageOf(error), false, { cause: error });
@@ -137,7 +147,7 @@ export class HttpClient {
     }
   }
 
-  async #attempt(request: HttpRequest, signal: AbortSignal): Promise<HttpResponse> {
+  async #attempt(request: HttpRequest, span: Span | undefined, signal: AbortSignal): Promise<HttpResponse> {
     const { limits } = this.#options;
     let target = readTarget(request.url);
     let { method, body, headers } = request;
@@ -145,7 +155,7 @@ export class HttpClient {
     try {
       for (let hops = 0; ; hops++) {
         this.#checkHost(target.url);
-        const reply = await this.#exchange({ ...request, method, body, headers }, target, agent, signal);
+        const reply = await this.#traced(span, { ...request, method, body, headers }, target, agent, signal);
         const location =
           request.followsRedirects && isRedirect(reply.statusCode) ? reply.headers["location"]?.[0] : undefined;
         if (location === undefined) return reply;
@@ -211,6 +221,39 @@ export class HttpClient {
       this.#options.systemCertFiles.map((path) => readFile(path, "utf8").catch(() => "")),
     ).then((pems) => [...tls.rootCertificates, ...pems.filter((pem) => pem !== "")]);
     return this.#systemCerts;
+  }
+
+  /** One exchange with a span of its own, named and described as by Go's otelhttp. */
+  async #traced(
+    parent: Span | undefined,
+    request: HttpRequest,
+    target: Target,
+    ownAgent: https.Agent | undefined,
+    signal: AbortSignal,
+  ): Promise<HttpResponse> {
+    if (parent === undefined) return this.#exchange(request, target, ownAgent, signal);
+    const { method } = request;
+    const span = parent.call(`HTTP ${method}`, {
+      "http.request.method": method,
+      "url.full": withoutUser(target.url),
+      "server.address": unbracketed(target.url.hostname),
+      ...(target.url.port !== "" && { "server.port": Number(target.url.port) }),
+      "network.protocol.version": "1.1",
+    });
+    try {
+      const headers = withHeaders(request.headers, span.headers());
+      const reply = await this.#exchange({ ...request, headers }, target, ownAgent, signal);
+      const { statusCode } = reply;
+      if (statusCode < 400) span.end({ "http.response.status_code": statusCode });
+      else span.end({ "http.response.status_code": statusCode, "error.type": String(statusCode) }, "");
+      return reply;
+    } catch (cause) {
+      span.end(
+        { "error.type": cause instanceof SendError && cause.timedOut ? "timeout" : "network" },
+        messageOf(cause),
+      );
+      throw cause;
+    }
   }
 
   #exchange(
@@ -312,6 +355,19 @@ export class HttpClient {
     const reason = reply.statusMessage === undefined || reply.statusMessage === "" ? "" : ` ${reply.statusMessage}`;
     return { status: `${statusCode}${reason}`, statusCode, headers, body };
   }
+}
+
+/** Headers of the trace take the place of those a policy may have set. */
+function withHeaders(headers: HttpRequest["headers"], more: HttpRequest["headers"]): HttpRequest["headers"] {
+  const names = new Set(more.map(([name]) => name.toLowerCase()));
+  return [...headers.filter(([name]) => !names.has(name.toLowerCase())), ...more];
+}
+
+function withoutUser(url: URL): string {
+  const shown = new URL(url);
+  shown.username = "";
+  shown.password = "";
+  return shown.href;
 }
 
 async function readBounded(

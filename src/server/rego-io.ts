@@ -1,6 +1,7 @@
 import { lookup } from "node:dns/promises";
 import type { HttpRequest, HttpResult, IoAnswer, IoRequest } from "../rego/engine/index.ts";
 import { RegoSet, type Value } from "../rego/value/index.ts";
+import type { Span } from "../telemetry/index.ts";
 import { HttpCache, validators } from "./http-cache.ts";
 import { HttpClient, type HttpClientLimits, type HttpClientOptions } from "./http-client.ts";
 
@@ -53,11 +54,11 @@ export class RegoIo {
     this.#turns = new Turns(options.maxConcurrent ?? 256, options.maxWaiting ?? 4096);
   }
 
-  /** Never rejects: a failure is an answer. */
-  readonly answer = async (request: IoRequest): Promise<IoAnswer> => {
+  /** Never rejects: a failure is an answer. @param span  Of the request that a policy decides. */
+  readonly answer = async (request: IoRequest, span?: Span): Promise<IoAnswer> => {
     switch (request.kind) {
       case "http.send":
-        return { value: (await this.#turns.take(() => this.#send(request.request))) as Value };
+        return { value: (await this.#turns.take(() => this.#send(request.request, span))) as Value };
       case "net.lookup_ip_addr":
         return this.#lookUp(request.name);
       case "host":
@@ -79,16 +80,16 @@ export class RegoIo {
     return (this.#options.clock ?? Date.now)();
   }
 
-  async #send(request: HttpRequest): Promise<HttpResult> {
+  async #send(request: HttpRequest, span: Span | undefined): Promise<HttpResult> {
     const { cache } = request;
-    if (cache === undefined) return this.#client.send(request);
+    if (cache === undefined) return this.#client.send(request, span);
     const kept = this.#cache.get(cache.key);
     if (kept !== undefined) {
       if (this.#now() < kept.expiresAtMs) return kept.response;
       const conditions = validators(kept.response);
       this.#cache.delete(cache.key);
       if (conditions.length > 0) {
-        const checked = await this.#client.send(request, conditions);
+        const checked = await this.#client.send(request, span, conditions);
         if ("failure" in checked) return checked;
         if (checked.statusCode === 304) {
           return (
@@ -105,7 +106,7 @@ export class RegoIo {
         }
       }
     }
-    const response = await this.#client.send(request);
+    const response = await this.#client.send(request, span);
     if ("status" in response) this.#cache.store(cache.key, response, cache.forceSeconds, this.#now());
     return response;
   }

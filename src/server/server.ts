@@ -76,6 +76,8 @@ export class CardeaServer {
   #tlsFiles: TlsFiles | undefined;
   readonly #link: WorkerLink;
   #isStopping = false;
+  #lastReload: Promise<void> = Promise.resolve();
+  #nextReload: Promise<void> | undefined;
 
   private constructor(options: ServerOptions, parts: Parts) {
     this.#options = options;
@@ -161,7 +163,7 @@ export class CardeaServer {
     await Promise.all([grpc?.stop(shutdownGraceMs), ...this.#http.map((listener) => listener.stop(shutdownGraceMs))]);
     logger.info("Server shutdown.");
     await this.#parts.declared.close();
-    await recorder.stop(shutdownGraceMs);
+    await Promise.all([recorder.stop(shutdownGraceMs), this.#parts.tracing?.stop(shutdownGraceMs)]);
     await this.#options.writer.flush();
     this.#link.close();
   }
@@ -200,8 +202,20 @@ export class CardeaServer {
     await this.#watcher.start();
   }
 
-  /** Reads the paths again. What does not load or compile changes nothing: the last good policies serve on. */
-  async reload(): Promise<void> {
+  /**
+   * Reads the paths again. What does not load or compile changes nothing: the last good policies serve on. One reload runs
+   * at a time; however many are asked for meanwhile, one more follows, which sees the last state.
+   */
+  reload(): Promise<void> {
+    this.#nextReload ??= this.#lastReload.then(() => {
+      this.#nextReload = undefined;
+      this.#lastReload = this.#reload();
+      return this.#lastReload;
+    });
+    return this.#nextReload;
+  }
+
+  async #reload(): Promise<void> {
     const { logger } = this.#options;
     const { metrics, store } = this.#parts;
     const startedMs = performance.now();

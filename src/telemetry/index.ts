@@ -1,3 +1,4 @@
+export { receiveHttp } from "./http-span.ts";
 export { FileDescriptorWriter, type LineWriter } from "./line-writer.ts";
 export {
   createLogger,
@@ -10,12 +11,6 @@ export {
   SILENT_LOGGER,
 } from "./logger.ts";
 export { METRICS, Metrics } from "./metrics.ts";
+export { openTracing } from "./open-tracing.ts";
 export { type PluginState, PluginStates, type PluginStatus } from "./plugin-states.ts";
-export {
-  type HeaderReader,
-  openTracing,
-  type Span,
-  type SpanAttributes,
-  type Tracing,
-  type TracingOptions,
-} from "./tracing.ts";
+export type { HeaderReader, Span, SpanAttributes, Tracing, TracingOptions } from "./tracing.ts";
