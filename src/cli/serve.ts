@@ -73,7 +73,12 @@ export async function serve(
 ): Promise<number> {
   const writer = new FileDescriptorWriter(2);
   const logger = createLogger({ level: settings.logLevel, format: settings.logFormat, writer });
-  if (settings.workers > 1 && cluster.isPrimary) return supervise(settings, logger);
+  if (settings.workers > 1 && cluster.isPrimary) {
+    reloadOnHangup(() => {
+      for (const worker of Object.values(cluster.workers ?? {})) worker?.process.kill("SIGHUP");
+    });
+    return supervise(settings, logger);
+  }
   let server: CardeaServer;
   try {
     const config = await readConfig(settings, terminal, logger);
@@ -102,6 +107,7 @@ export async function serve(
       version: OPA_VERSION,
     });
     const stopped = stopSignal(settings.waitSeconds * 1000, () => server.prepareStop());
+    reloadOnHangup(() => void server.reload());
     const addresses = await server.start();
     onStart?.(addresses);
     await stopped;
@@ -177,6 +183,11 @@ function bundleOverrides(text: string, index: number): readonly string[] {
     `bundles.${name}.resource=${quoted(url.pathname + url.search)}`,
     `bundles.${name}.persist=true`,
   ];
+}
+
+/** SIGHUP asks a daemon to read its files again; a terminal that is closed sends it to be rid of its programs. */
+function reloadOnHangup(reload: () => void): void {
+  if (!process.stdin.isTTY) process.on("SIGHUP", reload);
 }
 
 /** Resolves on SIGTERM or SIGINT, after the wait period; a second signal changes nothing. @param onSignal  Called at once. */

@@ -8,11 +8,14 @@ export interface WatchOptions {
   readonly onChange: () => Promise<void>;
   /** Changes within this time of each other count as one. */
   readonly settleMs?: number;
+  /** How long a file that is written in place must have been left alone: its writer may only have paused. */
+  readonly inPlaceSettleMs?: number;
   /** How often everything is compared all the same: some file systems report nothing. */
   readonly pollMs?: number;
 }
 
 const SETTLE_MS = 150;
+const IN_PLACE_SETTLE_MS = 1200;
 const POLL_MS = 2000;
 /** Files looked at by one comparison. */
 const MAX_FILES = 100_000;
@@ -20,13 +23,18 @@ const MAX_FILES = 100_000;
 /**
  * Watches files and directories. Directories are watched, never single files: the link that a ConfigMap swaps is replaced,
  * and a watch on the old file would see nothing more. A poll of names, sizes and times catches what notifications miss.
+ *
+ * A file that takes another's place by renaming is whole. One that is written where it stands may be half there, and half
+ * a policy may be legal and lack a rule: it is read only once it has been quiet for a while.
  */
 export class PathWatcher {
   readonly #options: WatchOptions;
   readonly #watchers: FSWatcher[] = [];
   #settle: NodeJS.Timeout | undefined;
   #poll: NodeJS.Timeout | undefined;
-  #print = "";
+  #print: Fingerprint = new Map();
+  /** Seen while some file was perhaps being written, and since when. */
+  #unsettled: { readonly print: Fingerprint; readonly sinceMs: number } | undefined;
   #isRunning = false;
   #isStale = false;
   #isClosed = false;
@@ -63,9 +71,9 @@ export class PathWatcher {
     }
   }
 
-  #changed(): void {
+  #changed(settleMs = this.#options.settleMs ?? SETTLE_MS): void {
     clearTimeout(this.#settle);
-    this.#settle = setTimeout(() => void this.#check(), this.#options.settleMs ?? SETTLE_MS);
+    this.#settle = setTimeout(() => void this.#check(), settleMs);
   }
 
   async #check(): Promise<void> {
@@ -77,10 +85,9 @@ export class PathWatcher {
     this.#isRunning = true;
     try {
       const print = await fingerprint(this.#options.paths);
-      if (print !== this.#print && !this.#isClosed) {
-        this.#print = print;
-        await this.#options.onChange();
-      }
+      if (isSame(print, this.#print) || this.#isClosed || !this.#isSettled(print)) return;
+      this.#print = print;
+      await this.#options.onChange();
     } finally {
       this.#isRunning = false;
       if (this.#isStale) {
@@ -89,6 +96,42 @@ export class PathWatcher {
       }
     }
   }
+
+  #isSettled(print: Fingerprint): boolean {
+    const known = this.#unsettled;
+    this.#unsettled = undefined;
+    if (!isWrittenInPlace(this.#print, print)) return true;
+    const settleMs = this.#options.inPlaceSettleMs ?? IN_PLACE_SETTLE_MS;
+    const nowMs = performance.now();
+    const sinceMs = known !== undefined && isSame(known.print, print) ? known.sinceMs : nowMs;
+    const leftMs = settleMs - (nowMs - sinceMs);
+    if (leftMs <= 0) return true;
+    this.#unsettled = { print, sinceMs };
+    this.#changed(leftMs);
+    return false;
+  }
+}
+
+/** Size, time and inode of each file; undefined for one that is not there. */
+type Fingerprint = ReadonlyMap<string, { readonly sizeAndTime: string; readonly inode: number } | undefined>;
+
+function isSame(a: Fingerprint, b: Fingerprint): boolean {
+  if (a.size !== b.size) return false;
+  for (const [path, file] of a) {
+    const other = b.get(path);
+    if (other?.sizeAndTime !== file?.sizeAndTime || other?.inode !== file?.inode || !b.has(path)) return false;
+  }
+  return true;
+}
+
+/** Whether a file is new, or the same as before with other contents. */
+function isWrittenInPlace(before: Fingerprint, now: Fingerprint): boolean {
+  for (const [path, file] of now) {
+    const known = before.get(path);
+    if (file === undefined || known?.sizeAndTime === file.sizeAndTime) continue;
+    if (known === undefined || known.inode === file.inode) return true;
+  }
+  return false;
 }
 
 async function directoriesBelow(path: string): Promise<readonly string[]> {
@@ -101,17 +144,19 @@ async function directoriesBelow(path: string): Promise<readonly string[]> {
   return found;
 }
 
-/** Names, sizes, times and inodes of everything below the paths; missing ones count as such. */
-async function fingerprint(paths: readonly string[]): Promise<string> {
-  const lines: string[] = [];
+/** Everything below the paths. */
+async function fingerprint(paths: readonly string[]): Promise<Fingerprint> {
+  const files = new Map<string, { sizeAndTime: string; inode: number } | undefined>();
   const visit = async (path: string): Promise<void> => {
-    if (lines.length >= MAX_FILES) return;
+    if (files.size >= MAX_FILES) return;
     const info = await stat(path).catch(() => undefined);
     if (info?.isDirectory() === true) {
       const names = await readdir(path).catch(() => []);
       for (const name of names.sort()) if (!name.startsWith("..")) await visit(join(path, name));
-    } else lines.push(info === undefined ? `${path} -` : `${path} ${info.size} ${info.mtimeMs} ${info.ino}`);
+    } else {
+      files.set(path, info && { sizeAndTime: `${info.size} ${info.mtimeMs}`, inode: info.ino });
+    }
   };
   for (const path of paths) await visit(path);
-  return lines.join("\n");
+  return files;
 }

@@ -172,6 +172,35 @@ describe("watching", () => {
     }
   });
 
+  // attacks.json config-002: half a policy may be legal, and lack a rule.
+  test("a file that is written in place is read once it is left alone", async () => {
+    await put({ "p.rego": "package p" });
+    const { onChange, next } = changes();
+    const seen: (string | undefined)[] = [];
+    const watcher = new PathWatcher({
+      paths: [root],
+      onChange: async () => {
+        seen.push((await loadPaths([root])).modules[0]?.text);
+        await onChange();
+      },
+      settleMs: 5,
+      inPlaceSettleMs: 400,
+      pollMs: 20,
+    });
+    await watcher.start();
+    try {
+      const text = "package p\n\ndeny if input.a\n\ndeny if input.b\n";
+      for (const end of [11, 29, text.length]) {
+        await writeFile(join(root, "p.rego"), text.slice(0, end));
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      }
+      await next();
+      expect(seen).toEqual([text]);
+    } finally {
+      watcher.close();
+    }
+  });
+
   test("sees a single file replaced by another", async () => {
     await put({ "p.rego": "package p" });
     const { onChange, next } = changes();
