@@ -1,3 +1,4 @@
+import { X509Certificate } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { createSecureContext } from "node:tls";
 import type { Logger } from "../telemetry/index.ts";
@@ -17,7 +18,10 @@ export interface TlsMaterial {
 
 const REFRESH_MS = 2000;
 
-/** Certificates from files, read again when they change. A pair that does not fit together is refused, and the old one stays. */
+/**
+ * Certificates from files, read again when they change. A pair that does not fit together is refused, and so is a new one
+ * that has expired: the old one stays.
+ */
 export class TlsFiles {
   readonly #paths: TlsPaths;
   readonly #logger: Logger;
@@ -56,6 +60,8 @@ export class TlsFiles {
     try {
       const material = await read(this.#paths);
       if (isSame(material, this.#current)) return;
+      const { validTo } = new X509Certificate(material.cert);
+      if (Date.parse(validTo) < Date.now()) throw new Error(`the certificate has expired: ${validTo}`);
       this.#current = material;
       for (const listener of this.#listeners) listener(material);
       this.#logger.info("TLS certificate was reloaded.", { cert: this.#paths.certFile });

@@ -1,6 +1,6 @@
 import { writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, createServer as createTcpServer } from "node:net";
 import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
 import type { PlainObject } from "../../src/config/index.ts";
@@ -389,6 +389,17 @@ describe("tokens", () => {
       }
     });
 
+    // Keys of one type are ambiguous; of keys of two types, the token's algorithm fits one (RFC 7517 §4.5).
+    test("two keys under one id (remote-008): refused where both could have signed", async () => {
+      const keys = await issuer(() => keySetOf(key, makeKey("a")));
+      const { ask } = await serve({ "t.yaml": authentication({ jwksUri: keys.uri }), "p.yaml": admins }, quick);
+      const token = bearer(mint(key, claims));
+      for (let i = 0; i < 2; i++) expect(statusOf(await ask("/mine", token))).toBe(401);
+      keys.publish(() => keySetOf(key, makeKey("a", "RS256")));
+      await until(async () => isAllowed(await ask("/mine", token)));
+      expect(statusOf(await ask("/mine", bearer(mint(makeKey("a", "RS256"), claims))))).toBe(401);
+    });
+
     test("without any keys a token is refused, and a request without one is not", async () => {
       const files = { "t.yaml": authentication({ jwksUri: "http://127.0.0.1:9/keys" }), "p.yaml": admins };
       const { ask } = await serve(files, quick);
@@ -485,6 +496,46 @@ allow if cardea.ratelimit.allow("few", json.marshal([input.attributes.source.pri
     expect(isAllowed(await ask("/lenient"))).toBe(true);
     expect(await metrics()).toContain('cardea_rate_limit_failures_total{limit="strict"} 1');
   });
+});
+
+// attacks.json remote-013: as if the store were down, whatever it answers in place of a count.
+test.for([
+  "-OOM command not allowed when used memory > 'maxmemory'.\r\n",
+  "-READONLY You can't write against a read only replica.\r\n",
+  "-WRONGTYPE Operation against a key holding the wrong kind of value\r\n",
+  "+OK\r\n",
+  ":1\r\n",
+  "$-1\r\n",
+  "*4\r\n:1\r\n$1\r\nx\r\n:0\r\n:0\r\n",
+  "*4\r\n:1\r\n:1",
+  "!garbage\r\n",
+])("a store that answers %j counts nothing: as declared", async (answer) => {
+  const store = createTcpServer((socket) => {
+    socket.on("error", () => undefined);
+    socket.on("data", (data) => {
+      // What a client asks when it connects.
+      if (/info/i.test(data.toString())) socket.write("$22\r\nredis_version:7.0.0\r\n\r\n\r\n");
+      else if (/evalsha|eval|script/i.test(data.toString())) {
+        socket.write(answer);
+        if (!answer.endsWith("\n")) socket.end();
+      } else socket.write("+OK\r\n");
+    });
+  });
+  await new Promise<void>((resolve) => store.listen(0, "127.0.0.1", resolve));
+  closing.push(() => void store.close());
+  const limits = ["deny", "allow"].map((onStoreFailure) =>
+    own("RateLimit", onStoreFailure, { key: ["source.principal"], limit: 2, per: "1h", onStoreFailure }),
+  );
+  const rule = (name: string) => ({ ...to(`/${name}`), when: [{ key: "cardea.rateLimit", values: [name] }] });
+  const { ask, metrics } = await serve(
+    { "l.yaml": limits.join("\n---\n"), "p.yaml": policy("p", { rules: [rule("deny"), rule("allow")] }) },
+    { rate_limits: { store: "redis", url: `redis://127.0.0.1:${(store.address() as AddressInfo).port}` } },
+  );
+  for (let i = 0; i < 3; i++) {
+    expect(isAllowed(await ask("/deny"))).toBe(false);
+    expect(isAllowed(await ask("/allow"))).toBe(true);
+  }
+  expect(await metrics()).toContain('cardea_rate_limit_failures_total{limit="deny"} 3');
 });
 
 test("dry-run lets requests through that documents deny, and still protects claim headers", async () => {

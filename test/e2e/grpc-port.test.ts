@@ -6,6 +6,7 @@ import { connect as connectTls, type TLSSocket } from "node:tls";
 import { type ChannelCredentials, credentials, Metadata, status } from "@grpc/grpc-js";
 import { afterEach, describe, expect, test } from "vitest";
 import type { PlainObject } from "../../src/config/index.ts";
+import { createLogger } from "../../src/telemetry/index.ts";
 import {
   CHECK,
   fixture,
@@ -85,7 +86,19 @@ describe("TLS of the check port", () => {
   });
 
   test("a new pair is used by new handshakes; a pair that does not fit is not", async () => {
-    const { addresses, folder, connect: client } = await start({ policy: ALLOW, files: FILES, config: withTls() });
+    const log: string[] = [];
+    const writer = {
+      write: (line: string) => void log.push(line),
+      flush: async () => undefined,
+      flushSync: () => undefined,
+      dropped: 0,
+    };
+    const logger = createLogger({ level: "error", format: "json", writer });
+    const {
+      addresses,
+      folder,
+      connect: client,
+    } = await start({ policy: ALLOW, files: FILES, config: withTls(), options: { logger } });
     const replace = async (name: string, content: Buffer): Promise<void> => {
       await writeFile(join(folder, `${name}.new`), content);
       await rename(join(folder, `${name}.new`), join(folder, name));
@@ -97,6 +110,13 @@ describe("TLS of the check port", () => {
     expect(await serial(addresses.grpc ?? "")).toBe(before);
     await replace("key.pem", mtls("server2-key.pem"));
     await until(async () => (await serial(addresses.grpc ?? "")) !== before);
+    expect(isAllowed(await open.check())).toBe(true);
+    // attacks.json config-028: then a chain that has expired.
+    const good = await serial(addresses.grpc ?? "");
+    await replace("cert.pem", mtls("expired.pem"));
+    await replace("key.pem", mtls("expired-key.pem"));
+    await until(() => log.some((line) => line.includes("has expired")));
+    expect(await serial(addresses.grpc ?? "")).toBe(good);
     expect(isAllowed(await open.check())).toBe(true);
   });
 });

@@ -42,3 +42,56 @@ test("while policies with opposite verdicts follow each other, every answer is o
   await Promise.all(loops);
   expect([...seen].sort()).toEqual(["even", "odd"]);
 });
+
+// attacks.json config-022: two bundles with opposite verdicts for each path set; the log says which of them decided.
+test("every record names the revision that gave its verdict", async () => {
+  const log: { bundles: { b: { revision: string } }; result: boolean; input: { parsed_path: readonly string[] } }[] =
+    [];
+  server = await startServer({
+    policy: "",
+    files: { "data.json": "{}" },
+    paths: ["data.json"],
+    config: () => ({ decision_logs: { console: true } }),
+    options: {
+      writer: {
+        write: (line) => void log.push(JSON.parse(line) as (typeof log)[number]),
+        flush: async () => undefined,
+        flushSync: () => undefined,
+        dropped: 0,
+      },
+    },
+  });
+  const { store } = server.server;
+  const allowed = { v1: "a", v2: "b" };
+  const publish = (revision: "v1" | "v2"): void => {
+    const text = `package envoy.authz\n\nallow := input.parsed_path[0] == "${allowed[revision]}"`;
+    const part = { modules: [{ file: "p.rego", text }], data: {}, bundle: { revision, roots: ["envoy"] } };
+    store.update(new Map([["b", part]]));
+  };
+  publish("v1");
+  const clients = [server.connect(), server.connect()];
+  let isRunning = true;
+  let answers = 0;
+  const loops = clients.flatMap((client) =>
+    ["a", "b"].map(async (path) => {
+      while (isRunning) {
+        await client.check(httpRequest({ method: "GET", path: `/${path}` }));
+        answers++;
+      }
+    }),
+  );
+  for (let i = 0; i < 200; i++) {
+    publish(i % 2 === 0 ? "v2" : "v1");
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  isRunning = false;
+  await Promise.all(loops);
+  expect(log.length).toBe(answers);
+  const seen = new Set<string>();
+  for (const { bundles, result, input } of log) {
+    const { revision } = bundles.b;
+    expect(result).toBe(input.parsed_path[0] === allowed[revision as "v1" | "v2"]);
+    seen.add(`${revision} ${result}`);
+  }
+  expect([...seen].sort()).toEqual(["v1 false", "v1 true", "v2 false", "v2 true"]);
+});

@@ -1,0 +1,50 @@
+import { rename, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { httpRequest } from "../support/checks.ts";
+import { buildProgram, type Program, startProgram } from "../support/program.ts";
+import { CheckClient, isAllowed, until } from "../support/server.ts";
+
+let built: Awaited<ReturnType<typeof buildProgram>>;
+let program: Program | undefined;
+beforeAll(async () => {
+  built = await buildProgram();
+});
+afterAll(async () => {
+  await program?.remove();
+  await built.remove();
+});
+
+const policy = (path: string): string => `package envoy.authz\n\nallow if input.parsed_path[0] == "${path}"\n`;
+
+// attacks.json config-027: coalesced, one at a time, and the last state wins.
+test("a storm of SIGHUP and of changes: no check fails, and the last policy serves", async () => {
+  program = await startProgram({ main: built.main, policy: policy("v0"), flags: ["--watch", "--log-level=info"] });
+  const { process: child, grpc, folder, log } = program;
+  const client = new CheckClient(grpc);
+  const ask = async (path: string): Promise<boolean> =>
+    isAllowed(await client.check(httpRequest({ method: "GET", path: `/${path}` })));
+  try {
+    expect(await ask("v0")).toBe(true);
+    let isStorm = true;
+    const checks = (async () => {
+      while (isStorm) await ask("v0");
+    })();
+    for (let i = 1; i <= 20; i++) {
+      await writeFile(join(folder, "next"), policy(i === 20 ? "last" : `v${i}`));
+      await rename(join(folder, "next"), join(folder, "policy.rego"));
+      for (let j = 0; j < 50; j++) child.kill("SIGHUP");
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    await until(() => ask("last"));
+    isStorm = false;
+    await checks;
+    expect(child.exitCode).toBeNull();
+    const reloads = log.filter((line) => line.includes("Processed file watch event."));
+    expect(reloads.length).toBeGreaterThan(0);
+    expect(reloads.length).toBeLessThan(500);
+    expect(log.filter((line) => line.includes('"level":"error"'))).toEqual([]);
+  } finally {
+    client.close();
+  }
+});
