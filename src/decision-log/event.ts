@@ -1,3 +1,4 @@
+import { rfc3339Millis } from "../telemetry/index.ts";
 import { type JsonObject, setOwn, type Value } from "../rego/value/index.ts";
 
 /** One decision, as it will be logged. */
@@ -45,6 +46,6 @@ export function toPolicyInput(event: DecisionEvent, labels: JsonObject): Record<
   if (event.ndBuiltinCache !== undefined) out["nd_builtin_cache"] = event.ndBuiltinCache;
   if (event.requestedBy !== undefined && event.requestedBy !== "") out["requested_by"] = event.requestedBy;
   if (event.requestId !== undefined) out["req_id"] = event.requestId;
-  out["timestamp"] = new Date(event.timestampMs).toISOString();
+  out["timestamp"] = rfc3339Millis(event.timestampMs);
   return out;
 }

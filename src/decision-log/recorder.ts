@@ -40,7 +40,7 @@ export class DecisionRecorder {
    * @throws when a sink refuses the event.
    */
   record(decision: DecisionEvent): void {
-    const { sinks, labels, logger, evaluateDrop } = this.#options;
+    const { sinks, labels, logger, evaluateDrop, evaluateMask } = this.#options;
     if (sinks.length === 0) return;
     const event = toPolicyInput(decision, labels);
     try {
@@ -51,7 +51,8 @@ export class DecisionRecorder {
     }
     let masked: Record<string, Value>;
     try {
-      masked = this.#mask(event);
+      const mask = evaluateMask(event);
+      masked = mask === undefined ? event : applyMask(event, readMaskRules(toJsonValue(mask)));
     } catch (cause) {
       logger.error("Log event masking failed.", { err: cause, "decision-id": decision.decisionId });
       return;
@@ -63,11 +64,5 @@ export class DecisionRecorder {
 
   async stop(timeoutMs: number): Promise<void> {
     await Promise.all(this.#options.sinks.map((sink) => sink.stop(timeoutMs)));
-  }
-
-  #mask(event: Record<string, Value>): Record<string, Value> {
-    const decision = this.#options.evaluateMask(event);
-    if (decision === undefined) return Object.assign({}, event);
-    return applyMask(event, readMaskRules(toJsonValue(decision)));
   }
 }

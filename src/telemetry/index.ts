@@ -7,6 +7,7 @@ export {
   type LogFormat,
   type Logger,
   type LogLevel,
+  rfc3339Millis,
   rfc3339Seconds,
   SILENT_LOGGER,
 } from "./logger.ts";

@@ -104,12 +104,13 @@ describe("events", () => {
 
   test("policies see neither error nor metrics", () => {
     const seen: JsonObject[] = [];
-    recorder({ evaluateDrop: (event) => void seen.push(event) as undefined }).log.record({
-      ...EVENT,
-      error: { message: "m" },
-    });
-    expect(seen[0]).not.toHaveProperty("error");
-    expect(seen[0]).not.toHaveProperty("metrics");
+    const look = (event: JsonObject) => void seen.push({ ...event }) as undefined;
+    recorder({ evaluateDrop: look, evaluateMask: look }).log.record({ ...EVENT, error: { message: "m" } });
+    expect(seen).toHaveLength(2);
+    for (const event of seen) {
+      expect(event).not.toHaveProperty("error");
+      expect(event).not.toHaveProperty("metrics");
+    }
   });
 
   test("a policy that fails keeps the event in", () => {

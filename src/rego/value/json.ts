@@ -1,4 +1,4 @@
-import { numberText, parseNumber, RegoNumber } from "./number.ts";
+import { numberText, parseNumber } from "./number.ts";
 import { MAX_RECURSION, type Parts, printDeep } from "./print.ts";
 import { quoteGo } from "./text.ts";
 import {
@@ -369,35 +369,19 @@ export function toJsonText(value: Value): string {
   return jsonTextAt(value, 0);
 }
 
-/** JSON text with members in the order they stand, for documents nobody compares: several times faster where all is plain JSON. */
-export function toJsonLine(value: Value): string {
-  return isPlainJson(value, 0) ? JSON.stringify(value) : toJsonText(value);
-}
-
-/** True where JSON.stringify prints what `toJsonText` would, but for the order of members. */
-function isPlainJson(value: Value, depth: number): boolean {
-  switch (typeof value) {
-    case "string":
-    case "boolean":
-      return true;
-    case "number":
-      return !Object.is(value, -0);
-    case "bigint":
-      return false;
-    default:
-      break;
+/**
+ * A document as JSON text with members in the order they stand, for logs: several times faster than `toJsonText` where all
+ * is plain JSON. Undefined members of the document itself are left out.
+ */
+export function toJsonLine(document: Readonly<Record<string, Value | undefined>>): string {
+  try {
+    return JSON.stringify(document);
+  } catch {
+    // What JSON.stringify cannot print exactly refuses to be printed by it: big integers, and the classes of this room.
+    const present: Record<string, Value> = {};
+    for (const [key, member] of Object.entries(document)) if (member !== undefined) setOwn(present, key, member);
+    return toJsonText(present);
   }
-  if (value === null) return true;
-  if (depth > MAX_RECURSION) return false;
-  if (Array.isArray(value)) {
-    for (const item of value) if (!isPlainJson(item, depth + 1)) return false;
-    return true;
-  }
-  if (value instanceof RegoObject || value instanceof RegoSet || value instanceof RegoNumber) return false;
-  for (const key in value as JsonObject) {
-    if (key === "toJSON" || !isPlainJson((value as JsonObject)[key] as Value, depth + 1)) return false;
-  }
-  return true;
 }
 
 function jsonTextAt(value: Value, depth: number): string {

@@ -20,6 +20,11 @@ export class RegoNumber {
     this.#canonical ??= canonicalNumber(this.text);
     return this.#canonical;
   }
+
+  /** @throws {TypeError} always, as BigInt does: JSON.stringify has no way to print such a number exactly; `toJsonText` has. */
+  toJSON(): never {
+    throw new TypeError("JSON.stringify cannot print a RegoNumber; use toJsonText");
+  }
 }
 
 const PLAIN_INTEGER = /^-?(0|[1-9]\d*)$/;

@@ -212,6 +212,11 @@ export class RegoObject {
     yield* this.#scalars.entries();
     if (this.#composites !== undefined) for (const { key, value } of this.#composites.entries) yield [key, value];
   }
+
+  /** @throws {TypeError} always: its members are none that JSON.stringify sees; `toJsonText` prints them. */
+  toJSON(): never {
+    throw new TypeError("JSON.stringify cannot print a RegoObject; use toJsonText");
+  }
 }
 
 /** A Rego set. Built with `add` by its maker, then never changed. */
@@ -268,6 +273,11 @@ export class RegoSet {
   *values(): Generator<Value> {
     yield* this.#scalars.values();
     if (this.#composites !== undefined) for (const { key } of this.#composites.entries) yield key;
+  }
+
+  /** @throws {TypeError} always: its members are none that JSON.stringify sees; `toJsonText` prints them. */
+  toJSON(): never {
+    throw new TypeError("JSON.stringify cannot print a RegoSet; use toJsonText");
   }
 }
 
