@@ -41,6 +41,8 @@ export interface AuthenticatorOptions {
   readonly clock?: Clock;
   readonly fetchDocument?: FetchDocument;
   readonly random?: () => number;
+  /** Called after each fetch of keys. */
+  readonly onFetched?: (status: KeySourceStatus) => void;
 }
 
 export interface AuthenticateOptions {
@@ -74,6 +76,7 @@ export class Authenticator {
   readonly #steady: SteadyClock;
   readonly #fetchDocument: FetchDocument;
   readonly #random: () => number;
+  readonly #onFetched: ((status: KeySourceStatus) => void) | undefined;
   readonly #sources = new Map<string, KeySource>();
   #sourcesByRule = new WeakMap<TokenRule, KeySource>();
   readonly #verdicts: VerdictCache;
@@ -86,6 +89,7 @@ export class Authenticator {
     this.#steady = new SteadyClock(this.#clock);
     this.#fetchDocument = options.fetchDocument ?? documentFetcher(keys);
     this.#random = options.random ?? Math.random;
+    this.#onFetched = options.onFetched;
     const { maxVerifiedTokens, maxVerdictMs, maxDepth } = this.#settings;
     this.#verdicts = new VerdictCache({ maxEntries: maxVerifiedTokens, maxVerdictMs, clock: this.#clock });
     this.#introspector = new Introspector({
@@ -356,6 +360,7 @@ export class Authenticator {
             fetchDocument: this.#fetchDocument,
             clock: this.#clock,
             random: this.#random,
+            ...(this.#onFetched !== undefined && { onFetched: this.#onFetched }),
           });
     this.#sources.set(name, source);
     return source;

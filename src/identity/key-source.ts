@@ -11,8 +11,14 @@ export type KeyLocation =
   /** OIDC discovery: the issuer's own document says where. */
   | { readonly kind: "issuer"; readonly issuer: string };
 
+/** `failing`: the last fetch failed, and the keys of an earlier one are in use. `unavailable`: there are none to use. */
+export type KeySourceState = "ok" | "failing" | "unavailable";
+
 export interface KeySourceStatus {
+  /** Where they come from: a URL, an issuer, or `inline`. */
   readonly location: string;
+  readonly state: KeySourceState;
+  /** Keys in use. */
   readonly keys: number;
   readonly fetches: number;
   /** Since the last success, milliseconds; undefined before the first. */
@@ -66,7 +72,8 @@ export class InlineKeySource implements KeySource {
 
   status(): KeySourceStatus {
     const keys = this.#keys?.keys.length ?? 0;
-    return { location: "inline", keys, fetches: 0, ageMs: undefined, problem: this.#problem };
+    const state = this.#keys === undefined ? "unavailable" : "ok";
+    return { location: "inline", state, keys, fetches: 0, ageMs: undefined, problem: this.#problem };
   }
 
   stop(): void {}
@@ -84,6 +91,8 @@ export interface RemoteKeyOptions {
   readonly clock: Clock;
   /** In [0, 1). */
   readonly random: () => number;
+  /** Called after each fetch. */
+  readonly onFetched?: (status: KeySourceStatus) => void;
 }
 
 /**
@@ -132,8 +141,17 @@ export class RemoteKeySource implements KeySource {
 
   status(): KeySourceStatus {
     const ageMs = this.#keys === undefined ? undefined : this.#options.clock.monotonicMs() - this.#loadedAtMs;
-    const keys = this.#keys?.keys.length ?? 0;
-    return { location: this.name, keys, fetches: this.#fetches, ageMs, problem: this.#problem };
+    const usable = this.current();
+    const state = usable === undefined ? "unavailable" : this.#problem === undefined ? "ok" : "failing";
+    const keys = usable?.keys.length ?? 0;
+    return {
+      location: shownLocation(this.#options.location),
+      state,
+      keys,
+      fetches: this.#fetches,
+      ageMs,
+      problem: this.#problem,
+    };
   }
 
   stop(): void {
@@ -146,6 +164,7 @@ export class RemoteKeySource implements KeySource {
     this.#underWay ??= this.#fetch().finally(() => {
       this.#underWay = undefined;
       this.#schedule();
+      if (!this.#isStopped) this.#options.onFetched?.(this.status());
     });
     return this.#underWay;
   }
@@ -208,6 +227,14 @@ async function withLimit(work: Promise<void>, waitMs: number): Promise<void> {
   });
   await Promise.race([work, limit]);
   clearTimeout(timer);
+}
+
+/** For people: without user names, passwords and queries. */
+function shownLocation(location: RemoteKeyOptions["location"]): string {
+  const text = location.kind === "url" ? location.url : location.issuer;
+  if (!URL.canParse(text)) return text;
+  const { origin, pathname } = new URL(text);
+  return `${origin}${pathname}`;
 }
 
 export function nameOf(location: KeyLocation): string {

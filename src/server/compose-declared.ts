@@ -1,6 +1,6 @@
 import { type Config, ConfigError } from "../config/index.ts";
 import type { IdentityOptions } from "../decision/index.ts";
-import { Authenticator, IdentityConfigError, readIdentityConfig } from "../identity/index.ts";
+import { Authenticator, IdentityConfigError, type KeySourceStatus, readIdentityConfig } from "../identity/index.ts";
 import {
   type Declared,
   extensionBuiltins,
@@ -22,6 +22,8 @@ export interface DeclaredParts {
   readonly extend: (declared: Declared | undefined) => readonly Builtin[];
   /** Answers their requests, where counters live elsewhere. */
   readonly host: (name: string, operand: Value) => Promise<IoAnswer>;
+  /** What is known of the keys of tokens, for `/v1/status`. */
+  readonly keys: () => readonly KeySourceStatus[];
   /** Lets issuers be asked for the keys of each snapshot's tokens. */
   follow(store: PolicyStore): void;
   close(): Promise<void>;
@@ -33,7 +35,10 @@ export async function composeDeclared(config: Config, metrics: Metrics, logger: 
   for (const key of unknownKeys) logger.warning(`config: ${key} is not a known key`);
   const counters = await openCounters(config, logger);
   const limiter = new Limiter(counters, ({ name }) => metrics.rateLimitFailures.inc({ limit: name }));
-  const authenticator = new Authenticator({ settings });
+  const onFetched = fetchReporter(metrics, logger);
+  const authenticator = new Authenticator({ settings, onFetched });
+  const keys = (): readonly KeySourceStatus[] => authenticator.status();
+  metrics.watchTokenKeys(() => keys().map(({ location, ...rest }) => ({ source: location, ...rest })));
   const { isMeshDescribed, mesh } = config.cardea;
   return {
     // The proxy's own claims reach policies as an identity, never as metadata.
@@ -41,15 +46,15 @@ export async function composeDeclared(config: Config, metrics: Metrics, logger: 
     identity: { authenticator, trustsEnvoy, rules },
     extend: (declared) => extensionBuiltins(extensionsOf(declared?.program), limiter),
     host: extensionHost(limiter),
+    keys,
     follow(store) {
       store.onPublish(({ declared, hasDecidingModules }) => {
         if (declared?.program.documents.length === 0 && !hasDecidingModules)
           logger.warning("There are no policies. As in a mesh without policies, every request is allowed.");
         const all = [...(declared?.allTokenRules ?? []), ...rules];
-        authenticator.configure(all).then(
-          () => reportKeys(authenticator, logger),
-          (cause: unknown) => logger.error("Keys of tokens could not be prepared.", { err: cause }),
-        );
+        authenticator
+          .configure(all)
+          .catch((cause: unknown) => logger.error("Keys of tokens could not be prepared.", { err: cause }));
       });
     },
     async close() {
@@ -79,8 +84,23 @@ async function openCounters({ cardea }: Config, logger: Logger): Promise<RateLim
   }
 }
 
-function reportKeys(authenticator: Authenticator, logger: Logger): void {
-  for (const { location, problem } of authenticator.status()) {
-    if (problem !== undefined) logger.warning("Keys of an issuer are not there yet.", { keys: location, err: problem });
-  }
+/** Counts fetches of keys, and tells when they begin to fail and when that is over: not every attempt in between. */
+function fetchReporter(metrics: Metrics, logger: Logger): (status: KeySourceStatus) => void {
+  const problems = new Map<string, string>();
+  return ({ location: source, problem, state }) => {
+    metrics.tokenKeyFetches.inc({ source, result: problem === undefined ? "ok" : "failed" });
+    const known = problems.get(source);
+    if (known === problem) return;
+    if (problem === undefined) {
+      problems.delete(source);
+      logger.info("Keys of tokens are fetched again.", { source });
+    } else {
+      problems.set(source, problem);
+      const message =
+        state === "unavailable"
+          ? "Keys of tokens cannot be fetched, and there are none: such tokens are refused."
+          : "Keys of tokens cannot be fetched. Those known stay in use.";
+      logger.warning(message, { source, err: problem });
+    }
+  };
 }

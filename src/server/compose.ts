@@ -132,7 +132,8 @@ export async function compose(options: ComposeOptions): Promise<Parts> {
     options.authorization === "basic"
       ? basicAuthorizer(store, config.defaultAuthorizationDecision, runtime)
       : async () => undefined;
-  const common: readonly Route[] = [...healthRoutes(store, states), metricsRoute(metrics)];
+  const status = { labels, store, states, keys: declared.keys };
+  const common: readonly Route[] = [...healthRoutes(status), metricsRoute(metrics)];
   const router = (routes: readonly Route[]): HttpHandler =>
     createRouter({ routes, logger, metrics, tracing, authorize, authentication: options.authentication });
   return {
@@ -152,7 +153,7 @@ export async function compose(options: ComposeOptions): Promise<Parts> {
       ...policyRoutes(store),
       ...queryRoutes(evaluator),
       configRoute(shownConfig),
-      statusRoute(labels, store, states),
+      statusRoute(status),
     ]),
     diagnosticHandler: router(common),
   };

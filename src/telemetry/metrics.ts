@@ -9,6 +9,9 @@ export const METRICS = {
   cardea_rulings_total:
     "Checks by the layer that had the last word, and the declarative policy and rule where one did.",
   cardea_rate_limit_failures_total: "Attempts that could not be counted because the store failed, by rate limit.",
+  cardea_token_keys: "Keys that tokens are verified with, by where they come from; 0 where there are none to use.",
+  cardea_token_keys_age_seconds: "Time since keys of tokens were last fetched, by where they come from.",
+  cardea_token_key_fetches_total: "Fetches of keys of tokens, by where from and result.",
   cardea_faults_total: "Checks that reached no decision, by reason.",
   cardea_checks_in_flight: "Checks being decided now.",
   cardea_connections_refused_total: "Connections to the check port that were turned away, by reason.",
@@ -26,6 +29,14 @@ const DECISION_BUCKETS = [1e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e
 /** OPA's default (server.metrics.prom.http_request_duration_seconds.buckets). */
 const HTTP_BUCKETS = [1e-6, 5e-6, 1e-5, 5e-5, 1e-4, 5e-4, 1e-3, 0.01, 0.1, 1];
 
+/** Keys of one issuer. */
+export interface TokenKeys {
+  readonly source: string;
+  readonly keys: number;
+  /** Since they were last fetched; undefined where they never were. */
+  readonly ageMs: number | undefined;
+}
+
 export interface PluginMetricsOptions {
   readonly durationBuckets: readonly number[];
 }
@@ -37,6 +48,7 @@ export class Metrics {
   readonly decisions = this.#counter("cardea_decisions_total", ["verdict"], () => this.#addDecisions());
   readonly rulings = this.#counter("cardea_rulings_total", ["layer", "verdict", "policy", "rule"]);
   readonly rateLimitFailures = this.#counter("cardea_rate_limit_failures_total", ["limit"]);
+  readonly tokenKeyFetches = this.#counter("cardea_token_key_fetches_total", ["source", "result"]);
   readonly faults = this.#counter("cardea_faults_total", ["reason"]);
   readonly connectionsRefused = this.#counter("cardea_connections_refused_total", ["reason"]);
   readonly inFlight = this.#gauge("cardea_checks_in_flight");
@@ -57,6 +69,34 @@ export class Metrics {
   enablePluginMetrics(options: PluginMetricsOptions): void {
     this.#pluginDuration = this.#histogram("grpc_request_duration_seconds", options.durationBuckets, ["handler"]);
     this.#pluginErrors = this.#counter("error_counter", ["reason"]);
+  }
+
+  /** Shows the keys of tokens as they are when somebody looks. */
+  watchTokenKeys(sources: () => readonly TokenKeys[]): void {
+    // Of several workers the worst off counts.
+    this.#sampled("cardea_token_keys", "min", () => sources().map(({ source, keys }) => [source, keys]));
+    this.#sampled("cardea_token_keys_age_seconds", "max", () =>
+      sources().flatMap(({ source, ageMs }) => (ageMs === undefined ? [] : [[source, ageMs / 1000]])),
+    );
+  }
+
+  /** A gauge by `source`, read when metrics are collected. */
+  #sampled(
+    name: keyof typeof METRICS,
+    aggregator: "min" | "max",
+    values: () => readonly (readonly [source: string, value: number])[],
+  ): void {
+    new Gauge({
+      name,
+      help: METRICS[name],
+      aggregator,
+      labelNames: ["source"],
+      registers: [this.registry],
+      collect() {
+        this.reset();
+        for (const [source, value] of values()) this.set({ source }, value);
+      },
+    });
   }
 
   observeDecision(verdict: "allow" | "deny", seconds: number): void {

@@ -41,6 +41,7 @@ async function serve(
     paths: Object.keys(files),
     config: () => ({ decision_logs: { console: true }, cardea, ...config }),
     options: {
+      addrs: ["127.0.0.1:0"],
       writer: {
         write: (line) => void log.push(JSON.parse(line) as Record<string, unknown>),
         flush: async () => undefined,
@@ -405,6 +406,39 @@ describe("tokens", () => {
       const { ask } = await serve(files, quick);
       expect(statusOf(await ask("/public", bearer(mint(key, claims))))).toBe(401);
       expect(isAllowed(await ask("/public"))).toBe(true);
+    });
+
+    test("status, health and metrics tell of an issuer that is away, and of one that is back", async () => {
+      const keys = await issuer(() => "<html></html>");
+      const { ask, metrics, addresses } = await serve(
+        { "t.yaml": authentication({ jwksUri: `${keys.uri}?secret` }), "p.yaml": admins },
+        quick,
+      );
+      const status = async () => {
+        const reply = await fetch(`http://${addresses.api[0]}/v1/status`);
+        return ((await reply.json()) as { result: { cardea: { token_keys: readonly object[] } } }).result.cardea
+          .token_keys;
+      };
+      const healthOf = async (query: string) =>
+        (await fetch(`http://${addresses.diagnostic[0]}/health?${query}`)).status;
+      const known = async (state: string) => JSON.stringify(await status()).includes(`"state":"${state}"`);
+      await until(() => known("unavailable"));
+      expect(await status()).toMatchObject([
+        { source: keys.uri, keys: 0, problem: expect.stringContaining("not acceptable JSON") },
+      ]);
+      expect([await healthOf("keys"), await healthOf("plugins")]).toEqual([500, 200]);
+      expect(await metrics()).toContain(`cardea_token_keys{source="${keys.uri}"} 0`);
+      keys.publish(() => keySetOf(key));
+      await until(() => known("ok"));
+      expect(await healthOf("keys")).toBe(200);
+      keys.publish(() => "{}");
+      await until(() => known("failing"));
+      expect(await healthOf("keys")).toBe(500);
+      expect(isAllowed(await ask("/mine", bearer(mint(key, claims))))).toBe(true);
+      const text = await metrics();
+      expect(text).toContain(`cardea_token_keys{source="${keys.uri}"} 1`);
+      expect(text).toMatch(/cardea_token_keys_age_seconds\{source="[^"]*"\} \d/);
+      expect(text).toMatch(/cardea_token_key_fetches_total\{source="[^"]*",result="failed"\} \d/);
     });
   });
 });

@@ -2,18 +2,20 @@ import type { PolicyStore } from "../../policy/index.ts";
 import type { PluginStates } from "../../telemetry/index.ts";
 import { type ApiReply, type ApiRequest, flag, jsonReply } from "../http.ts";
 import type { Route } from "../router.ts";
+import type { StatusParts } from "./status.ts";
 
 const BUNDLE_PLUGINS = ["discovery", "bundle"];
 
 /** `GET /health`, and `/health/<path>` for policies below `system.health`. */
-export function healthRoutes(store: PolicyStore, states: PluginStates): readonly Route[] {
+export function healthRoutes(parts: StatusParts): readonly Route[] {
+  const { store, states } = parts;
   return [
-    { method: "GET", prefix: "health", isTree: false, handle: (request) => health(request, store, states) },
+    { method: "GET", prefix: "health", isTree: false, handle: (request) => health(request, parts) },
     { method: "GET", prefix: "health", isTree: true, handle: (_request, rest) => healthPolicy(rest, store, states) },
   ];
 }
 
-function health({ params }: ApiRequest, store: PolicyStore, states: PluginStates): ApiReply {
+function health({ params }: ApiRequest, { store, states, keys = () => [] }: StatusParts): ApiReply {
   if (!canEvaluate(store)) return unhealthy("unable to perform evaluation");
   if (flag(params, "bundles") || flag(params, "bundle")) {
     const isActivated = BUNDLE_PLUGINS.every((name) => (states.get(name)?.state ?? "OK") === "OK");
@@ -21,6 +23,9 @@ function health({ params }: ApiRequest, store: PolicyStore, states: PluginStates
   }
   if (flag(params, "plugins") && !states.isReady(new Set(params.getAll("exclude-plugin"))))
     return unhealthy("one or more plugins are not up");
+  // Asked for by name only: an issuer that is away is no reason to take every replica out of service.
+  if (flag(params, "keys") && keys().some(({ state }) => state !== "ok"))
+    return unhealthy("keys of one or more issuers cannot be fetched");
   return jsonReply(200, {});
 }
 
