@@ -9,4 +9,4 @@ export { healthRoutes } from "./routes/health.ts";
 export { metricsRoute } from "./routes/metrics.ts";
 export { policyRoutes } from "./routes/policies.ts";
 export { queryRoutes } from "./routes/query.ts";
-export { statusDocument, statusRoute } from "./routes/status.ts";
+export { statusDocument, type StatusParts, statusRoute } from "./routes/status.ts";

@@ -1,8 +1,9 @@
+import { type Credentials, readCredentials } from "./credentials.ts";
 import { ConfigError } from "./errors.ts";
 import type { Section } from "./section.ts";
 
 /** `services.*` */
-export interface ServiceConfig {
+export interface ServiceConfig extends Credentials {
   readonly name: string;
   /** Without a slash at its end. */
   readonly url: string;
@@ -10,21 +11,6 @@ export interface ServiceConfig {
   readonly responseHeaderTimeoutSeconds: number;
   readonly allowInsecureTls: boolean;
   readonly caCertFile: string | undefined;
-  readonly bearer: BearerConfig | undefined;
-  readonly clientTls: ClientTlsConfig | undefined;
-}
-
-export interface BearerConfig {
-  readonly token: string | undefined;
-  /** Read anew for each request. */
-  readonly tokenPath: string | undefined;
-  readonly scheme: string;
-}
-
-export interface ClientTlsConfig {
-  readonly certFile: string;
-  readonly keyFile: string;
-  readonly passphrase: string | undefined;
 }
 
 /** `keys.*` */
@@ -60,20 +46,12 @@ export interface SigningConfig {
   readonly exclude: readonly string[];
 }
 
-const CREDENTIALS = [
-  "bearer",
-  "client_tls",
-  "oauth2",
-  "s3_signing",
-  "gcp_metadata",
-  "azure_managed_identity",
-  "plugin",
-];
-
 /** @throws {ConfigError} */
 export function readServices(root: Section): readonly ServiceConfig[] {
   return root.named("services").map(([name, section]) => {
     const tls = section.section("tls");
+    if (section.string("type", "") === "oci")
+      throw new ConfigError(`${section.path}.type: oci registries are not supported; serve the bundle over HTTP`);
     const service: ServiceConfig = {
       name,
       url: section.string("url", "").replace(/\/+$/, ""),
@@ -85,38 +63,10 @@ export function readServices(root: Section): readonly ServiceConfig[] {
     };
     tls.expect("system_ca_required");
     tls.finish();
-    section.expect("name", "type");
+    section.expect("name");
     section.finish();
     return service;
   });
-}
-
-function readCredentials(section: Section): Pick<ServiceConfig, "bearer" | "clientTls"> {
-  const given = CREDENTIALS.filter((kind) => section.has(kind));
-  if (given.length > 1) throw new ConfigError(`${section.path}: a maximum one credential method must be specified`);
-  const [kind] = given;
-  section.finish();
-  if (kind === undefined) return { bearer: undefined, clientTls: undefined };
-  const inner = section.section(kind);
-  if (kind === "bearer") {
-    const bearer: BearerConfig = {
-      token: inner.string("token"),
-      tokenPath: inner.string("token_path"),
-      scheme: inner.string("scheme", "Bearer"),
-    };
-    inner.finish();
-    return { bearer, clientTls: undefined };
-  }
-  if (kind === "client_tls") {
-    const clientTls: ClientTlsConfig = {
-      certFile: inner.string("cert", ""),
-      keyFile: inner.string("private_key", ""),
-      passphrase: inner.string("private_key_passphrase"),
-    };
-    inner.finish();
-    return { bearer: undefined, clientTls };
-  }
-  throw new ConfigError(`${section.path}.${kind}: this credential method is not supported; use bearer or client_tls`);
 }
 
 /** @throws {ConfigError} */

@@ -7,9 +7,11 @@ import {
   type ServiceConfig,
 } from "./bundles.ts";
 import { type CardeaConfig, readCardea } from "./cardea.ts";
+import { ConfigError } from "./errors.ts";
 import { type DecisionLogConfig, readDecisionLogs } from "./decision-logs.ts";
 import { type PluginConfig, readPlugin } from "./plugin.ts";
 import { type Plain, type PlainObject, Section, type Warn } from "./section.ts";
+import { readStatus, type StatusConfig } from "./status.ts";
 import { readTracing, type TracingConfig } from "./tracing.ts";
 
 /** The configuration in this program's terms: defaults filled in, units in the names. */
@@ -33,13 +35,6 @@ export interface Config {
   readonly cardea: CardeaConfig;
   /** As written, for `/v1/config`, `opa.runtime()` and the rooms that read blocks of their own. */
   readonly raw: PlainObject;
-}
-
-export interface StatusConfig {
-  readonly console: boolean;
-  readonly service: string | undefined;
-  readonly partitionName: string;
-  readonly prometheus: boolean;
 }
 
 export interface CachingConfig {
@@ -66,14 +61,17 @@ export function readConfig(raw: PlainObject, warn: Warn): Config {
     keys,
     bundles: readBundles(root, services, keys),
     decisionLogs: readDecisionLogs(root, services),
-    status: readStatus(root),
+    status: readStatus(root, services),
     plugin: readPlugins(root),
     caching: readCaching(root),
     tracing: readTracing(root, warn),
     cardea: readCardea(root.section("cardea")),
     raw,
   };
-  root.expect("discovery", "server", "storage", "metrics_export");
+  if (root.has("discovery"))
+    throw new ConfigError("discovery: not supported; write the discovered configuration into the configuration file");
+  root.expect("server", "storage", "metrics_export");
+  for (const key of ["server", "storage", "metrics_export"]) if (root.has(key)) warn(`${key} has no effect here`);
   root.finish();
   return config;
 }
@@ -85,24 +83,10 @@ const LEGACY_PLUGIN = "envoy.ext_authz.grpc";
 function readPlugins(root: Section): PluginConfig | undefined {
   const plugins = root.section("plugins");
   const isConfigured = (name: string): boolean => plugins.keys.includes(name);
-  plugins.expect(PLUGIN, LEGACY_PLUGIN);
-  plugins.finish();
+  const other = plugins.keys.find((name) => name !== PLUGIN && name !== LEGACY_PLUGIN);
+  if (other !== undefined) throw new ConfigError(`plugin ${JSON.stringify(other)} not registered`);
   const name = isConfigured(PLUGIN) ? PLUGIN : LEGACY_PLUGIN;
   return isConfigured(name) ? readPlugin(plugins.section(name, true)) : undefined;
-}
-
-function readStatus(root: Section): StatusConfig | undefined {
-  if (!root.has("status")) return undefined;
-  const section = root.section("status");
-  const status: StatusConfig = {
-    console: section.boolean("console", false),
-    service: section.string("service"),
-    partitionName: section.string("partition_name", ""),
-    prometheus: section.boolean("prometheus", false),
-  };
-  section.expect("plugin", "trigger", "prometheus_config");
-  section.finish();
-  return status;
 }
 
 function readCaching(root: Section): CachingConfig {

@@ -1,6 +1,7 @@
 export type { BundleConfig, KeyConfig, PollingConfig, ServiceConfig, SigningConfig } from "./bundles.ts";
 export type { CardeaConfig, GrpcConfig, GrpcTlsConfig, HttpAuthzConfig, LimitsConfig } from "./cardea.ts";
-export { type CachingConfig, type Config, publicConfig, readConfig, type StatusConfig } from "./config.ts";
+export { type CachingConfig, type Config, publicConfig, readConfig } from "./config.ts";
+export type { Oauth2Config } from "./credentials.ts";
 export type { DecisionLogConfig, ReportingConfig } from "./decision-logs.ts";
 export { ConfigError } from "./errors.ts";
 export { type ConfigSources, loadConfig, parseConfigText, substituteEnv } from "./load.ts";
@@ -8,4 +9,5 @@ export { nearest } from "./nearest.ts";
 export type { DefaultWorkloadConfig, MeshConfig, WorkloadConfig } from "./mesh.ts";
 export type { PluginConfig } from "./plugin.ts";
 export type { Plain, PlainObject } from "./section.ts";
+export type { StatusConfig } from "./status.ts";
 export type { TracingConfig } from "./tracing.ts";

@@ -4,6 +4,7 @@ import {
   type Accept,
   BundleSource,
   type BundleSourceOptions,
+  type BundleStatus,
   type PolicyStore,
   type Verification,
 } from "../policy/index.ts";
@@ -16,7 +17,16 @@ const BUNDLE_PLUGIN = "bundle";
 /** Sources of the configured bundles, not yet started. */
 export function composeBundles(
   config: Config,
-  { store, accept }: { readonly store: PolicyStore; readonly accept: Accept },
+  {
+    store,
+    accept,
+    onAttempt,
+  }: {
+    readonly store: PolicyStore;
+    readonly accept: Accept;
+    /** Called after every attempt to bring a bundle up to date. */
+    readonly onAttempt: (status: BundleStatus) => void;
+  },
   states: PluginStates,
   logger: Logger,
 ): readonly BundleSource[] {
@@ -41,6 +51,7 @@ export function composeBundles(
         persistDirectory: bundle.persist ? persistDirectory : undefined,
         activate: (part) => void store.update(new Map([[bundle.name, part]]), accept),
         onStatus: report,
+        onAttempt,
         logger: logger.with({ plugin: BUNDLE_PLUGIN }),
       }),
     );

@@ -11,6 +11,8 @@ import {
   policyRoutes,
   queryRoutes,
   type Route,
+  statusDocument,
+  type StatusParts as StatusDocumentParts,
   statusRoute,
 } from "../admin/index.ts";
 import {
@@ -47,6 +49,7 @@ import { type LineWriter, type Logger, Metrics, PluginStates, type Tracing } fro
 import { GrpcListener } from "./grpc-listener.ts";
 import { composeBundles } from "./compose-bundles.ts";
 import { composeDeclared, type DeclaredParts } from "./compose-declared.ts";
+import { composeStatus } from "./compose-status.ts";
 import { composeTracing } from "./compose-tracing.ts";
 import { httpAuthzHandler } from "./http-authz.ts";
 import { type HttpHandler, HttpListener } from "./http-listener.ts";
@@ -115,7 +118,22 @@ export async function compose(options: ComposeOptions): Promise<Parts> {
   const { plugin } = config;
   const entrypoint = plugin === undefined ? undefined : entrypointOf(plugin);
   const accept = entrypoint === undefined ? () => undefined : keepEntrypoint(entrypoint);
-  const bundles = composeBundles(config, { store, accept }, states, logger);
+  const status: StatusDocumentParts = {
+    labels,
+    store,
+    states,
+    bundles: () => bundles.map((bundle) => bundle.status),
+    keys: declared.keys,
+  };
+  const onAttempt = composeStatus(config.status, {
+    document: () => statusDocument(status),
+    states,
+    metrics,
+    writer: options.writer,
+    logger,
+    version: options.version,
+  });
+  const bundles: readonly BundleSource[] = composeBundles(config, { store, accept, onAttempt }, states, logger);
   const service = await composeService(options, { store, recorder, metrics, runtime, io, declared, bundles });
   declared.follow(store);
   const evaluator = new ApiEvaluator({
@@ -132,7 +150,6 @@ export async function compose(options: ComposeOptions): Promise<Parts> {
     options.authorization === "basic"
       ? basicAuthorizer(store, config.defaultAuthorizationDecision, runtime)
       : async () => undefined;
-  const status = { labels, store, states, keys: declared.keys };
   const common: readonly Route[] = [...healthRoutes(status), metricsRoute(metrics)];
   const router = (routes: readonly Route[]): HttpHandler =>
     createRouter({ routes, logger, metrics, tracing, authorize, authentication: options.authentication });

@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import { request as httpRequest, type IncomingMessage } from "node:http";
 import { Agent, request as httpsRequest } from "node:https";
 import type { ServiceConfig } from "../config/index.ts";
+import { Oauth2Tokens } from "./oauth2-tokens.ts";
 
 export interface ServiceRequest {
   readonly method: "GET" | "POST";
@@ -29,6 +30,8 @@ export class ServiceError extends Error {
 
 export const USER_AGENT = "Cardea";
 
+const MAX_TOKEN_BYTES = 1024 * 1024;
+
 /** Time between two pieces of a body. */
 const IDLE_MS = 30_000;
 
@@ -37,10 +40,23 @@ export class ServiceClient {
   readonly #service: ServiceConfig;
   readonly #userAgent: string;
   #agent: Promise<Agent> | undefined;
+  readonly #tokens: Oauth2Tokens | undefined;
 
   constructor(service: ServiceConfig, userAgent: string) {
     this.#service = service;
     this.#userAgent = userAgent;
+    const { oauth2 } = service;
+    this.#tokens =
+      oauth2 &&
+      new Oauth2Tokens(oauth2, (headers, body) =>
+        this.#exchange(new URL(oauth2.tokenUrl), {
+          method: "POST",
+          path: "",
+          headers,
+          body,
+          maxBytes: MAX_TOKEN_BYTES,
+        }),
+      );
   }
 
   /** @throws {ServiceError} when there is no whole answer. A status of failure is an answer. */
@@ -52,6 +68,13 @@ export class ServiceClient {
       ...(await this.#authorization()),
       ...request.headers,
     };
+    const reply = await this.#exchange(url, { ...request, headers });
+    // A token may be withdrawn before its time.
+    if (reply.status === 401) this.#tokens?.forget();
+    return reply;
+  }
+
+  async #exchange(url: URL, request: ServiceRequest): Promise<ServiceReply> {
     const agent = url.protocol === "https:" ? await this.#tlsAgent() : undefined;
     const timeoutMs = this.#service.responseHeaderTimeoutSeconds * 1000 + (request.waitMs ?? 0);
     return new Promise((resolve, reject) => {
@@ -59,7 +82,7 @@ export class ServiceClient {
         reject(new ServiceError(`${request.method} ${url.origin}${url.pathname}: ${cause.message}`, { cause }));
       const outgoing = (agent === undefined ? httpRequest : httpsRequest)(url, {
         method: request.method,
-        headers,
+        headers: request.headers,
         ...(agent !== undefined && { agent }),
         ...(request.signal !== undefined && { signal: request.signal }),
       });
@@ -86,10 +109,19 @@ export class ServiceClient {
   /** A token file is read anew each time: whoever rotates it need not tell us. */
   async #authorization(): Promise<Record<string, string>> {
     const { bearer } = this.#service;
+    if (this.#tokens !== undefined) return { authorization: `Bearer ${await this.#token(this.#tokens)}` };
     if (bearer === undefined) return {};
     const token =
       bearer.tokenPath === undefined ? (bearer.token ?? "") : (await readFile(bearer.tokenPath, "utf8")).trim();
     return { authorization: `${bearer.scheme} ${token}` };
+  }
+
+  async #token(tokens: Oauth2Tokens): Promise<string> {
+    try {
+      return await tokens.current();
+    } catch (cause) {
+      throw new ServiceError(cause instanceof Error ? cause.message : String(cause), { cause });
+    }
   }
 
   #tlsAgent(): Promise<Agent> {

@@ -14,4 +14,5 @@ export {
 export { METRICS, Metrics } from "./metrics.ts";
 export { openTracing } from "./open-tracing.ts";
 export { type PluginState, PluginStates, type PluginStatus } from "./plugin-states.ts";
+export { StatusMetrics } from "./status-metrics.ts";
 export type { HeaderReader, Span, SpanAttributes, Tracing, TracingOptions } from "./tracing.ts";

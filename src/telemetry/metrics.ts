@@ -1,4 +1,5 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, type MetricObject, Registry } from "prom-client";
+import { StatusMetrics } from "./status-metrics.ts";
 
 /** Every metric, with what it counts. Names without `cardea_` are OPA's and its plugin's. */
 export const METRICS = {
@@ -97,6 +98,11 @@ export class Metrics {
         for (const [source, value] of values()) this.set({ source }, value);
       },
     });
+  }
+
+  /** OPA's metrics about bundles and plugins, only with `status.prometheus`. */
+  enableStatusMetrics(version: string): StatusMetrics {
+    return new StatusMetrics(this.registry, version);
   }
 
   observeDecision(verdict: "allow" | "deny", seconds: number): void {

@@ -9,10 +9,18 @@ export interface PluginStatus {
 export class PluginStates {
   readonly #states = new Map<string, PluginStatus>();
   #wasReady = false;
+  readonly #listeners = new Set<() => void>();
 
   set(name: string, state: PluginState, message?: string): void {
+    const before = this.#states.get(name);
     this.#states.set(name, { state, ...(message !== undefined && { message }) });
     this.#wasReady ||= this.isReady();
+    if (before?.state !== state || before.message !== message) for (const listener of this.#listeners) listener();
+  }
+
+  /** Calls back after every change. */
+  onChange(listener: () => void): void {
+    this.#listeners.add(listener);
   }
 
   get(name: string): PluginStatus | undefined {

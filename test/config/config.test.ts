@@ -49,6 +49,17 @@ describe("the plugin's section", () => {
     });
   });
 
+  test("status reports go to the first service unless they have another place", () => {
+    const services = { s: { url: "https://example.com" } };
+    expect(read({ services, status: {} }).config.status).toMatchObject({ service: { name: "s" }, console: false });
+    expect(read({ services, status: { console: true } }).config.status).toMatchObject({ service: undefined });
+    expect(read({ services, status: { prometheus: true, service: "s" } }).config.status).toMatchObject({
+      service: { name: "s" },
+      prometheus: true,
+    });
+    expect(read({ status: {} }).config.status).toBeUndefined();
+  });
+
   test("a path and a query exclude each other", () => {
     expect(() => read(plugin({ path: "a", query: "b" }))).toThrow(
       new ConfigError('invalid config: specify a value for only the "path" field'),
@@ -91,6 +102,53 @@ describe("what is wrong is named", () => {
       document: { services: [{ name: "s", credentials: { bearer: {}, client_tls: {} } }] },
       message: "services[0].credentials: a maximum one credential method must be specified",
     },
+    // What opa-envoy-plugin and opa refuse is refused in their words; what only they can do is named.
+    { document: { plugins: { other: {} } }, message: 'plugin "other" not registered' },
+    {
+      document: { discovery: { service: "s" } },
+      message: "discovery: not supported; write the discovered configuration into the configuration file",
+    },
+    { document: { status: { service: "x" } }, message: 'invalid service name "x" in status' },
+    { document: { status: { plugin: "x" } }, message: 'invalid plugin name "x" in status' },
+    {
+      document: { status: { console: true, trigger: "manual" } },
+      message: "status.trigger: manual is not supported, for nothing here can trigger it; use periodic",
+    },
+    {
+      document: { services: { s: { type: "oci" } } },
+      message: "services.s.type: oci registries are not supported; serve the bundle over HTTP",
+    },
+    ...["s3_signing", "gcp_metadata", "azure_managed_identity", "plugin"].map((method) => ({
+      document: { services: { s: { credentials: { [method]: {} } } } },
+      message: `services.s.credentials.${method}: this credential method is not supported; use bearer, client_tls or oauth2`,
+    })),
+    ...[
+      { settings: { token_url: "http://a" }, problem: ": token_url required to use https scheme" },
+      { settings: { grant_type: "x" }, problem: ": grant_type must be either client_credentials or jwt_bearer" },
+      {
+        settings: { grant_type: "jwt_bearer" },
+        problem: ".grant_type: jwt_bearer is not supported; use client_credentials",
+      },
+      {
+        settings: {},
+        problem:
+          ": please provide one of client_secret, signing_key, aws_kms, azure_keyvault, client_assertion, or client_assertion_path required",
+      },
+      {
+        settings: { client_id: "i", client_secret: "s", client_assertion: "a" },
+        problem:
+          ": can only use one of client_secret, signing_key, aws_kms, azure_keyvault, client_assertion, or client_assertion_path",
+      },
+      { settings: { client_secret: "s" }, problem: ": client_id and client_secret required" },
+      {
+        settings: { client_id: "i", signing_key: "k" },
+        problem:
+          ".signing_key: signed assertions are not supported; use client_secret, client_assertion or client_assertion_path",
+      },
+    ].map(({ settings, problem }) => ({
+      document: { services: { s: { credentials: { oauth2: { token_url: "https://a", ...settings } } } } },
+      message: `services.s.credentials.oauth2${problem}`,
+    })),
   ])("$message", ({ document, message }) => {
     expect(() => read(document as unknown as PlainObject)).toThrow(new ConfigError(message));
   });
@@ -105,7 +163,7 @@ describe("what is wrong is named", () => {
       document: { cardea: { limits: { evaluationMs: 5 } } },
       warning: 'cardea.limits.evaluationMs is not a known key; did you mean "evaluation_ms"?',
     },
-    { document: { plugins: { other: {} } }, warning: "plugins.other is not a known key" },
+    { document: { server: {} }, warning: "server has no effect here" },
     { document: { whatever_this_is: 1 }, warning: "whatever_this_is is not a known key" },
   ])("$warning", ({ document, warning }) => {
     expect(read(document as unknown as PlainObject).warnings).toEqual([warning]);

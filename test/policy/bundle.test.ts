@@ -82,7 +82,7 @@ describe("bundles", () => {
     },
     { why: "overlapping roots", files: { ".manifest": '{"roots": ["a", "a/b"]}' }, message: "overlapped roots" },
     { why: "a manifest that is no object", files: { ".manifest": "[]" }, message: "manifest" },
-    { why: "a delta", files: { "patch.json": "{}" }, message: "delta bundles are not supported" },
+    { why: "a delta", files: { "patch.json": "{}" }, message: "it cannot be loaded by itself" },
     { why: "broken data", files: { "data.json": "{" }, message: "bundle load failed on b/data.json" },
   ])("refuses $why", async ({ files, message }) => {
     await expect(read(files as unknown as Files)).rejects.toThrow(message);
@@ -143,7 +143,7 @@ describe("a bundle that is polled", () => {
   });
   afterEach(() => rm(directory, { recursive: true, force: true }));
 
-  function source(replies: readonly (BundleReply | Error)[], persist = false) {
+  function source(replies: readonly (BundleReply | Error)[], persist = false, verification?: Verification) {
     const activated: Part[] = [];
     const errors: (string | undefined)[] = [];
     const asked: Readonly<Record<string, string>>[] = [];
@@ -160,7 +160,7 @@ describe("a bundle that is polled", () => {
       maxDelaySeconds: 0.002,
       longPollingSeconds: undefined,
       fileBytes: 1e6,
-      verification: undefined,
+      verification,
       persistDirectory: persist ? directory : undefined,
       activate: (part) => void activated.push(part),
       onStatus: ({ error }) => void errors.push(error),
@@ -194,6 +194,97 @@ describe("a bundle that is polled", () => {
     expect(asked[0]).not.toHaveProperty("if-none-match");
     expect(asked[1]).toMatchObject({ "if-none-match": "e1" });
     expect(errors).toContain("gone");
+  });
+
+  describe("deltas", () => {
+    const whole = async (etag = "e1"): Promise<BundleReply> => ({
+      status: 200,
+      headers: { etag },
+      body: await archive({
+        ".manifest": '{"revision": "r1", "roots": ["a"]}',
+        "a/p.rego": "package a.p",
+        "a/data.json": '{"x": 1, "list": [1, 3], "y/z": {}}',
+      }),
+    });
+    const delta = async (data: readonly object[], manifest = '{"revision": "r2", "roots": ["a"]}') => ({
+      status: 200,
+      headers: { etag: "e2" },
+      body: await archive({ ".manifest": manifest, "patch.json": JSON.stringify({ data }) }),
+    });
+    const unchanged: BundleReply = { status: 304, headers: {}, body: Buffer.alloc(0) };
+
+    // github.com/open-policy-agent/opa v1/bundle: applyPatches
+    test("change the data of the active bundle and leave its modules", async () => {
+      const patch = await delta([
+        { op: "upsert", path: "/a/new/deep", value: { k: true } },
+        { op: "upsert", path: "a/list/1", value: 2 },
+        { op: "replace", path: "/a/x", value: 9 },
+        { op: "remove", path: "/a/y~1z" },
+      ]);
+      const { bundle, activated, asked } = source([await whole(), patch, unchanged], true);
+      await bundle.start();
+      await until(() => asked.length > 3);
+      bundle.stop();
+      expect(activated).toHaveLength(2);
+      expect(activated[1]?.data).toEqual({
+        a: { x: 9, list: [1, 2, 3], new: { deep: { k: true } } },
+      });
+      expect(activated[1]?.modules).toBe(activated[0]?.modules);
+      expect(activated[1]?.bundle).toEqual({ revision: "r2", roots: ["a"] });
+      expect(activated[0]?.data).toEqual({ a: { x: 1, list: [1, 3], "y/z": {} } });
+      expect(bundle.status).toMatchObject({ type: "delta", activeRevision: "r2", error: undefined });
+      expect(asked[0]?.["prefer"]).toBe("modes=snapshot,delta");
+      expect(asked.at(-1)?.["if-none-match"]).toBe("e2");
+      const kept = source([new Error("away")], true);
+      await kept.bundle.start();
+      kept.bundle.stop();
+      expect(kept.bundle.status.activeRevision).toBe("r1");
+    });
+
+    test.for([
+      { why: "other roots", manifest: '{"revision": "r2", "roots": ["b"]}', data: [], message: "different from those" },
+      {
+        why: "a path outside the roots",
+        data: [{ op: "upsert", path: "/b", value: 1 }],
+        message: "do not permit data patch at path 'b'",
+      },
+      { why: "nothing to replace", data: [{ op: "replace", path: "/a/none", value: 1 }], message: "does not exist" },
+      { why: "an unknown operation", data: [{ op: "move", path: "/a/x" }], message: "bad patch operation: move" },
+      { why: "no path", data: [{ op: "remove" }], message: "error parsing patch path" },
+    ])("$why: the bundle stays, and the whole is asked for", async ({ manifest, data, message }) => {
+      const { bundle, activated, asked } = source([await whole(), await delta(data, manifest), unchanged]);
+      await bundle.start();
+      await until(() => asked.length >= 2 && bundle.status.error !== undefined);
+      expect(bundle.status.error).toContain(message);
+      await until(() => asked.length >= 3);
+      bundle.stop();
+      expect(activated).toHaveLength(1);
+      expect(asked[2]).not.toHaveProperty("if-none-match");
+    });
+
+    test("need a bundle, have nothing but a patch, and are not taken where signatures are required", async () => {
+      const patch = [{ op: "upsert", path: "/a/x", value: 2 }];
+      const early = source([await delta(patch)]);
+      await early.bundle.start();
+      early.bundle.stop();
+      expect(early.bundle.status.error).toContain("there is no bundle to change yet");
+      const mixed = source([
+        { status: 200, headers: {}, body: await archive({ "patch.json": "{}", "p.rego": "package p" }) },
+      ]);
+      await mixed.bundle.start();
+      mixed.bundle.stop();
+      expect(mixed.bundle.status.error).toContain("expected to contain only patch file but policy files found");
+      const verified = source([await delta(patch)], false, {
+        keys: new Map([["k", { key: "secret", algorithm: "HS256", scope: "" }]]),
+        keyId: "k",
+        scope: "",
+        exclude: [],
+      });
+      await verified.bundle.start();
+      verified.bundle.stop();
+      expect(verified.bundle.status.error).toContain("a delta bundle has no signature");
+      expect(verified.asked[0]?.["prefer"]).toBe("modes=snapshot");
+    });
   });
 
   test("is persisted whole, and serves when the server is away", async () => {

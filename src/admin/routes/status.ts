@@ -1,4 +1,4 @@
-import type { PolicyStore } from "../../policy/index.ts";
+import type { BundleStatus, PolicyStore } from "../../policy/index.ts";
 import type { JsonObject } from "../../rego/value/index.ts";
 import type { PluginStates } from "../../telemetry/index.ts";
 import { flag, jsonReply } from "../http.ts";
@@ -9,6 +9,8 @@ export interface StatusParts {
   readonly labels: JsonObject;
   readonly store: PolicyStore;
   readonly states: PluginStates;
+  /** Every configured bundle. */
+  readonly bundles?: () => readonly BundleStatus[];
   /** Keys of tokens. */
   readonly keys?: () => readonly KeyStatus[];
 }
@@ -26,13 +28,17 @@ export interface KeyStatus {
 }
 
 /** `GET /v1/status`, and what status reports contain. */
-export function statusDocument({ labels, store, states, keys = () => [] }: StatusParts): JsonObject {
+export function statusDocument({
+  labels,
+  store,
+  states,
+  bundles = () => [],
+  keys = () => [],
+}: StatusParts): JsonObject {
   const plugins = Object.fromEntries(
     [...states.all()].map(([name, { state, message }]) => [name, { state, ...(message !== undefined && { message }) }]),
   );
-  const bundles = Object.fromEntries(
-    [...store.current.bundles].map(([name, revision]) => [name, { name, active_revision: revision }]),
-  );
+  const statuses = bundles();
   const { generation, modules } = store.current;
   const tokenKeys = keys().map(({ location, state, keys: count, fetches, ageMs, problem }) => ({
     source: location,
@@ -45,7 +51,9 @@ export function statusDocument({ labels, store, states, keys = () => [] }: Statu
   return {
     labels,
     plugins,
-    ...(store.current.bundles.size > 0 && { bundles }),
+    ...(statuses.length > 0 && {
+      bundles: Object.fromEntries(statuses.map((status) => [status.name, bundleDocument(status)])),
+    }),
     cardea: {
       policy_generation: generation,
       policies: modules.length,
@@ -53,6 +61,27 @@ export function statusDocument({ labels, store, states, keys = () => [] }: Statu
       ...(tokenKeys.length > 0 && { token_keys: tokenKeys }),
     },
   };
+}
+
+/** Go's zero time stands for never, as in OPA (v1/plugins/bundle/status.go). */
+function bundleDocument(status: BundleStatus): JsonObject {
+  const { activeRevision, type, error, metrics, httpStatus } = status;
+  return {
+    name: status.name,
+    ...(activeRevision !== undefined && activeRevision !== "" && { active_revision: activeRevision }),
+    last_successful_activation: timestamp(status.lastSuccessfulActivationMs),
+    ...(type !== undefined && { type }),
+    last_successful_download: timestamp(status.lastSuccessfulDownloadMs),
+    last_successful_request: timestamp(status.lastSuccessfulRequestMs),
+    last_request: timestamp(status.lastRequestMs),
+    ...(error !== undefined && { code: "bundle_error", message: error }),
+    ...(Object.keys(metrics).length > 0 && { metrics }),
+    ...(httpStatus !== undefined && { http_code: httpStatus }),
+  };
+}
+
+function timestamp(ms: number | undefined): string {
+  return ms === undefined ? "0001-01-01T00:00:00Z" : new Date(ms).toISOString();
 }
 
 export function statusRoute(parts: StatusParts): Route {

@@ -6,6 +6,7 @@ import { LoadError, messageOf } from "../errors.ts";
 import { loadPaths } from "../load.ts";
 import type { Part } from "../store.ts";
 import { ARCHIVE_LIMITS, readArchive } from "./archive.ts";
+import { PATCH_FILE, readDelta, withDelta } from "./delta.ts";
 import { type Bundle, readBundle } from "./read.ts";
 import type { Verification } from "./signature.ts";
 
@@ -39,22 +40,43 @@ export interface BundleSourceOptions {
   readonly persistDirectory: string | undefined;
   /** Publishes the bundle. @throws when it does not fit the others or does not compile. */
   readonly activate: (part: Part) => void;
-  /** Called after every attempt. */
+  /** Called after every change. */
   readonly onStatus: (status: BundleStatus) => void;
+  /** Called when an attempt is over, whether it succeeded, failed or found nothing new. */
+  readonly onAttempt?: (status: BundleStatus) => void;
   readonly logger: Logger;
 }
 
 export interface BundleStatus {
   readonly name: string;
   readonly activeRevision: string | undefined;
+  /** What was activated last. */
+  readonly type: "snapshot" | "delta" | undefined;
   readonly lastSuccessfulActivationMs: number | undefined;
   readonly lastSuccessfulDownloadMs: number | undefined;
+  readonly lastRequestMs: number | undefined;
+  readonly lastSuccessfulRequestMs: number | undefined;
   /** Why the latest attempt failed; undefined when it did not. */
   readonly error: string | undefined;
+  /** Of a server that refused. */
+  readonly httpStatus: number | undefined;
+  /** Nanoseconds by OPA's timer names, of the latest attempt that came so far. */
+  readonly metrics: Readonly<Record<string, number>>;
 }
 
 const MIN_RETRY_MS = 100;
 const LONG_POLL_TYPE = "application/vnd.openpolicyagent.bundles";
+
+/** A server answered, but not with a bundle. */
+class RefusedError extends Error {
+  override readonly name = "RefusedError";
+  readonly status: number;
+
+  constructor(status: number) {
+    super(`server replied with HTTP ${status}`);
+    this.status = status;
+  }
+}
 
 /**
  * Keeps one bundle up to date: polls a file or a server (ETag, long polling), verifies, activates. A bundle that fails at any
@@ -68,6 +90,8 @@ export class BundleSource {
   #isLongPolling = false;
   #failures = 0;
   #timer: NodeJS.Timeout | undefined;
+  /** What a delta changes. */
+  #active: Bundle | undefined;
   readonly #stop = new AbortController();
 
   constructor(options: BundleSourceOptions) {
@@ -75,10 +99,19 @@ export class BundleSource {
     this.#status = {
       name: options.name,
       activeRevision: undefined,
+      type: undefined,
       lastSuccessfulActivationMs: undefined,
       lastSuccessfulDownloadMs: undefined,
+      lastRequestMs: undefined,
+      lastSuccessfulRequestMs: undefined,
       error: undefined,
+      httpStatus: undefined,
+      metrics: {},
     };
+  }
+
+  get status(): BundleStatus {
+    return this.#status;
   }
 
   get isActivated(): boolean {
@@ -100,13 +133,15 @@ export class BundleSource {
     try {
       await this.#attempt();
       this.#failures = 0;
-      this.#report({ error: undefined });
+      this.#report({ error: undefined, httpStatus: undefined });
     } catch (cause) {
       if (this.#stop.signal.aborted) return;
       this.#failures++;
       this.#options.logger.error("Bundle load failed.", { name: this.#options.name, err: cause });
-      this.#report({ error: messageOf(cause) });
+      const httpStatus = cause instanceof RefusedError ? cause.status : undefined;
+      this.#report({ error: messageOf(cause), httpStatus });
     }
+    this.#options.onAttempt?.(this.#status);
     if (!this.#stop.signal.aborted) this.#timer = setTimeout(() => void this.#poll(), this.#delayMs());
   }
 
@@ -129,21 +164,33 @@ export class BundleSource {
     }
     const waitSeconds = this.#options.longPollingSeconds;
     const isWaiting = this.#isLongPolling && waitSeconds !== undefined;
-    const prefer = ["modes=snapshot", ...(isWaiting ? [`wait=${waitSeconds}`] : [])].join(";");
+    const modes = this.#takesDeltas ? "modes=snapshot,delta" : "modes=snapshot";
+    const prefer = [modes, ...(isWaiting ? [`wait=${waitSeconds}`] : [])].join(";");
     const headers = { prefer, ...(this.#etag !== "" && { "if-none-match": this.#etag }) };
+    this.#change({ lastRequestMs: Date.now() });
+    const startedMs = performance.now();
     const reply = await fetch(resource, headers, isWaiting ? waitSeconds * 1000 : 0, this.#stop.signal);
+    this.#measure("timer_bundle_request_ns", startedMs);
     this.#isLongPolling =
       waitSeconds !== undefined &&
       (reply.status === 304 ? this.#isLongPolling : reply.headers["content-type"] === LONG_POLL_TYPE);
+    if (reply.status !== 304 && reply.status !== 200) throw new RefusedError(reply.status);
+    this.#change({ lastSuccessfulRequestMs: this.#status.lastRequestMs });
     if (reply.status === 304) return;
-    if (reply.status !== 200) throw new LoadError("not_found", `server replied with HTTP ${reply.status}`);
     this.#report({ lastSuccessfulDownloadMs: Date.now() });
-    await this.#activate(reply.body);
+    const type = await this.#activate(reply.body);
     this.#etag = reply.headers["etag"] ?? "";
-    await this.#persist(reply.body);
+    if (type === "snapshot") await this.#persist(reply.body);
+  }
+
+  /** A delta carries no signature: where bundles are verified, only whole ones can be. */
+  get #takesDeltas(): boolean {
+    return this.#options.verification === undefined;
   }
 
   async #readFile(path: string): Promise<void> {
+    const nowMs = Date.now();
+    this.#change({ lastRequestMs: nowMs, lastSuccessfulRequestMs: nowMs, lastSuccessfulDownloadMs: nowMs });
     const info = await stat(path);
     const stamp = `${info.mtimeMs} ${info.size} ${info.ino}`;
     if (!info.isDirectory()) {
@@ -154,19 +201,42 @@ export class BundleSource {
     }
     const { verification } = this.#options;
     const { bundles } = await loadPaths([path], { bundle: true, ...(verification !== undefined && { verification }) });
-    this.#publish(bundles[0] as Bundle);
+    this.#publish(bundles[0] as Bundle, "snapshot");
   }
 
-  async #activate(bytes: Uint8Array): Promise<void> {
+  async #activate(bytes: Uint8Array): Promise<"snapshot" | "delta"> {
     const { name, fileBytes, verification } = this.#options;
+    const startedMs = performance.now();
     const files = readArchive(name, bytes, { ...ARCHIVE_LIMITS, fileBytes });
-    this.#publish(await readBundle(name, files, { base: name, ...(verification !== undefined && { verification }) }));
+    const type = files.has(PATCH_FILE) ? "delta" : "snapshot";
+    if (type === "delta") this.#activateDelta(files);
+    else {
+      const reading = { base: name, ...(verification !== undefined && { verification }) };
+      this.#publish(await readBundle(name, files, reading), type);
+    }
+    this.#measure("timer_rego_load_bundles_ns", startedMs);
+    return type;
   }
 
-  #publish({ manifest, modules, data, declarations }: Bundle): void {
+  #activateDelta(files: ReadonlyMap<string, Uint8Array>): void {
+    const { name } = this.#options;
+    if (!this.#takesDeltas) throw new LoadError("bad_signature", `${name}: a delta bundle has no signature`);
+    try {
+      if (this.#active === undefined) throw new LoadError("bad_bundle", `${name}: there is no bundle to change yet`);
+      this.#publish(withDelta(this.#active, readDelta(name, files)), "delta");
+    } catch (cause) {
+      // Whoever sends deltas believes that we have what we do not: ask for the whole.
+      this.#etag = "";
+      throw cause;
+    }
+  }
+
+  #publish(bundle: Bundle, type: "snapshot" | "delta"): void {
     const { name, activate, logger } = this.#options;
+    const { manifest, modules, data, declarations } = bundle;
     activate({ modules, data, declarations, bundle: { revision: manifest.revision, roots: manifest.roots } });
-    this.#report({ activeRevision: manifest.revision, lastSuccessfulActivationMs: Date.now() });
+    this.#active = bundle;
+    this.#report({ type, activeRevision: manifest.revision, lastSuccessfulActivationMs: Date.now() });
     logger.info("Bundle loaded and activated successfully.", {
       name,
       ...(manifest.revision !== "" && { revision: manifest.revision }),
@@ -211,8 +281,17 @@ export class BundleSource {
     return persistDirectory === undefined ? undefined : join(persistDirectory, "bundles", name, "bundle.tar.gz");
   }
 
-  #report(change: Partial<BundleStatus>): void {
+  #measure(timer: string, startedMs: number): void {
+    const ns = Math.round((performance.now() - startedMs) * 1e6);
+    this.#change({ metrics: { ...this.#status.metrics, [timer]: ns } });
+  }
+
+  #change(change: Partial<BundleStatus>): void {
     this.#status = { ...this.#status, ...change };
+  }
+
+  #report(change: Partial<BundleStatus>): void {
+    this.#change(change);
     this.#options.onStatus(this.#status);
   }
 }

@@ -29,7 +29,7 @@ export interface ReadBundleOptions {
 
 /**
  * Makes a bundle of its files: `*.rego`, `data.json|yaml|yml` and `.manifest`. Wasm modules and plans are left aside;
- * a delta bundle (`patch.json`) is refused.
+ * a delta bundle (`patch.json`) is refused: it changes another one, and is none.
  *
  * @param files contents by path without leading slash.
  * @throws {LoadError} bad_bundle, bad_document, bad_signature
@@ -39,7 +39,11 @@ export async function readBundle(
   files: ReadonlyMap<string, Uint8Array>,
   options: ReadBundleOptions,
 ): Promise<Bundle> {
-  if (files.has("patch.json")) throw new LoadError("bad_bundle", `${name}: delta bundles are not supported`);
+  if (files.has("patch.json"))
+    throw new LoadError(
+      "bad_bundle",
+      `${name}: a delta bundle changes one that is active; it cannot be loaded by itself`,
+    );
   if (options.verification !== "skip") await verifyFiles(name, files, options.verification);
   const manifestBytes = files.get(".manifest");
   const manifest = manifestBytes === undefined ? DEFAULT_MANIFEST : readManifest(name, decode(manifestBytes));
