@@ -10,6 +10,7 @@ export const API_ERROR_CODES = {
   resource_not_found: "there is no such resource",
   resource_conflict: "the path crosses a document that is not an object",
   undefined_document: "the document asked for is undefined",
+  not_implemented: "OPA has this, this server has not",
 } as const;
 export type ApiErrorCode = keyof typeof API_ERROR_CODES;
 

@@ -10,3 +10,4 @@ export { metricsRoute } from "./routes/metrics.ts";
 export { policyRoutes } from "./routes/policies.ts";
 export { queryRoutes } from "./routes/query.ts";
 export { statusDocument, type StatusParts, statusRoute } from "./routes/status.ts";
+export { compileRoute } from "./routes/unavailable.ts";

@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises";
 import {
   ApiEvaluator,
   basicAuthorizer,
+  compileRoute,
   configRoute,
   createRouter,
   dataRoutes,
@@ -169,6 +170,7 @@ export async function compose(options: ComposeOptions): Promise<Parts> {
       ...dataRoutes({ store, evaluator, version: options.version, defaultDecision: config.defaultDecision }),
       ...policyRoutes(store),
       ...queryRoutes(evaluator),
+      compileRoute(),
       configRoute(shownConfig),
       statusRoute(status),
     ]),

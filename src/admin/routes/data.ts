@@ -13,6 +13,7 @@ import { ApiError } from "../api-error.ts";
 import type { ApiEvaluator, Evaluated } from "../evaluation.ts";
 import { type ApiReply, type ApiRequest, flag, jsonReply } from "../http.ts";
 import type { Route } from "../router.ts";
+import { refuseExplain } from "./unavailable.ts";
 
 export interface DataOptions {
   readonly store: PolicyStore;
@@ -64,8 +65,7 @@ async function answer(
   { input, isMissing }: GivenInput,
 ): Promise<ApiReply> {
   const { params } = request;
-  if (params.has("explain") && params.get("explain") !== "off")
-    throw new ApiError(400, "invalid_parameter", "explain is not available here: use `cardea eval --explain`");
+  refuseExplain(params);
   const evaluated = await evaluate(options, request, path, input);
   const result = evaluated.solutions[0]?.expressions[0]?.value;
   const reply: JsonObject = {
@@ -87,6 +87,7 @@ async function bareAnswer(
   path: readonly string[],
   body: string,
 ): Promise<ApiReply> {
+  refuseExplain(request.params);
   const input = body.trim() === "" ? undefined : parsed(body);
   const { solutions } = await evaluate(options, request, path, input);
   const result = solutions[0]?.expressions[0]?.value;

@@ -3,6 +3,7 @@ import { ApiError } from "../api-error.ts";
 import type { ApiEvaluator } from "../evaluation.ts";
 import { type ApiReply, type ApiRequest, flag, jsonReply } from "../http.ts";
 import type { Route } from "../router.ts";
+import { refuseExplain } from "./unavailable.ts";
 
 /** `/v1/query`: ad-hoc queries. */
 export function queryRoutes(evaluator: ApiEvaluator): readonly Route[] {
@@ -31,6 +32,7 @@ async function answer(
   text: string,
   input: Value | undefined,
 ): Promise<ApiReply> {
+  refuseExplain(request.params);
   if (text === "") throw new ApiError(400, "invalid_parameter", "missing parameter 'q'");
   const { solutions, metrics } = await evaluator.evaluate({
     request,

@@ -222,8 +222,9 @@ export class BundleSource {
     const { name } = this.#options;
     if (!this.#takesDeltas) throw new LoadError("bad_signature", `${name}: a delta bundle has no signature`);
     try {
+      const delta = readDelta(name, files);
       if (this.#active === undefined) throw new LoadError("bad_bundle", `${name}: there is no bundle to change yet`);
-      this.#publish(withDelta(this.#active, readDelta(name, files)), "delta");
+      this.#publish(withDelta(this.#active, delta), "delta");
     } catch (cause) {
       // Whoever sends deltas believes that we have what we do not: ask for the whole.
       this.#etag = "";
