@@ -1,10 +1,28 @@
+/** What of the evaluator a set of policies needs: every rule costs time to compile, at every start. */
+export interface EvaluatorParts {
+  /** Some setting changes hosts or paths before they are compared. */
+  readonly normalizes: boolean;
+  readonly hasSchedules: boolean;
+  readonly hasLimits: boolean;
+}
+
+export const EVALUATOR_FILE = "cardea/istio.rego";
+
 /**
  * The Rego that decides by the tables of `lower.ts`: the same few rules whatever the number of policies. The tables are
  * data, and every look-up in them is by key, so ten thousand policies cost a request what ten cost. Plain OPA runs it
  * unchanged, which is what `cardea export` relies on.
  */
-export const EVALUATOR_FILE = "cardea/istio.rego";
-export const EVALUATOR = String.raw`# Istio's AuthorizationPolicy as Envoy evaluates it. Tables: data.cardea.tables. Result: data.cardea.istio.decision.
+export function evaluator({ normalizes, hasSchedules, hasLimits }: EvaluatorParts): string {
+  return [
+    BASE,
+    normalizes ? NORMALIZING : LITERAL,
+    ...(hasSchedules ? [SCHEDULES] : []),
+    ...(hasLimits ? [LIMITS] : []),
+  ].join("\n");
+}
+
+const BASE = `# Istio's AuthorizationPolicy as Envoy evaluates it. Tables: data.cardea.tables. Result: data.cardea.istio.decision.
 package cardea.istio
 
 import data.cardea.tables
@@ -193,16 +211,6 @@ positive("metadata", condition) if {
 	some element in value
 	is_string(element)
 	text_matches(condition.list, element)
-}
-
-positive("schedule", condition) if {
-	some name in condition.names
-	open(tables.schedules[name])
-}
-
-positive("limit", condition) if {
-	some name in condition.names
-	within_limit(name, limit_key(name))
 }
 
 text_matches(match, value) if {
@@ -399,57 +407,6 @@ ascii_lower(text) := text if {
 
 ascii_letters := {"A": "a", "B": "b", "C": "c", "D": "d", "E": "e", "F": "f", "G": "g", "H": "h", "I": "i", "J": "j", "K": "k", "L": "l", "M": "m", "N": "n", "O": "o", "P": "p", "Q": "q", "R": "r", "S": "s", "T": "t", "U": "u", "V": "v", "W": "w", "X": "x", "Y": "y", "Z": "z"}
 
-# ---- hardening beyond Istio's literal reading, by the settings under cardea.mesh
-
-default normalizes_hosts := false
-
-normalizes_hosts if tables.mesh.normalize_hosts
-
-normal_host(name) := name if not normalizes_hosts
-
-normal_host(name) := trim_suffix(regex.replace(name, ":[0-9]*$", ""), ".") if normalizes_hosts
-
-default normalizes_paths := false
-
-normalizes_paths if tables.mesh.path_normalization != "NONE"
-
-normal_path(text) := text if not normalizes_paths
-
-normal_path(text) := without_dots(merged(without_parameters(strings.replace_n(tables.mesh.path_escapes, text)))) if normalizes_paths
-
-without_parameters(text) := regex.replace(text, ";[^/]*", "") if {
-	tables.mesh.ignore_path_parameters
-} else := text
-
-merged(text) := regex.replace(text, "/+", "/") if {
-	tables.mesh.path_normalization in {"MERGE_SLASHES", "DECODE_AND_MERGE_SLASHES"}
-} else := text
-
-# RFC 3986, 5.2.4: a segment is gone when, from it on, more ".." than other segments have been seen at some point.
-without_dots(text) := concat("/", array.concat(kept, tail)) if {
-	regex.match("(^|/)\\.\\.?(/|$)", text)
-	parts := split(text, "/")
-	kept := [part | some i, part in parts; stays(parts, i, part)]
-	tail := [empty | empty := ""; parts[count(parts) - 1] in {".", ".."}]
-} else := text
-
-stays(_, 0, _)
-
-stays(parts, i, part) if {
-	i > 0
-	not part in {".", ".."}
-	not taken_back(parts, i)
-}
-
-taken_back(parts, i) if {
-	some j, last in parts
-	j > i
-	last == ".."
-	ups := count([1 | some k in numbers.range(i + 1, j); parts[k] == ".."])
-	downs := count([1 | some k in numbers.range(i + 1, j); not parts[k] in {".", ".."}])
-	ups > downs
-}
-
 # ---- the destination, which decides what policies apply
 
 identity := spiffe_parts(input.attributes.destination.principal)
@@ -544,8 +501,71 @@ peer_workloads := [entry |
 default port_or_none := ""
 
 port_or_none := port
+`;
 
-# ---- Schedule
+const LITERAL = `normal_host(name) := name
+
+normal_path(text) := text
+`;
+
+const NORMALIZING = String.raw`# ---- hardening beyond Istio's literal reading, by the settings under cardea.mesh
+
+default normalizes_hosts := false
+
+normalizes_hosts if tables.mesh.normalize_hosts
+
+normal_host(name) := name if not normalizes_hosts
+
+normal_host(name) := trim_suffix(regex.replace(name, ":[0-9]*$", ""), ".") if normalizes_hosts
+
+default normalizes_paths := false
+
+normalizes_paths if tables.mesh.path_normalization != "NONE"
+
+normal_path(text) := text if not normalizes_paths
+
+normal_path(text) := without_dots(merged(without_parameters(strings.replace_n(tables.mesh.path_escapes, text)))) if normalizes_paths
+
+without_parameters(text) := regex.replace(text, ";[^/]*", "") if {
+	tables.mesh.ignore_path_parameters
+} else := text
+
+merged(text) := regex.replace(text, "/+", "/") if {
+	tables.mesh.path_normalization in {"MERGE_SLASHES", "DECODE_AND_MERGE_SLASHES"}
+} else := text
+
+# RFC 3986, 5.2.4: a segment is gone when, from it on, more ".." than other segments have been seen at some point.
+without_dots(text) := concat("/", array.concat(kept, tail)) if {
+	regex.match("(^|/)\\.\\.?(/|$)", text)
+	parts := split(text, "/")
+	kept := [part | some i, part in parts; stays(parts, i, part)]
+	tail := [empty | empty := ""; parts[count(parts) - 1] in {".", ".."}]
+} else := text
+
+stays(_, 0, _)
+
+stays(parts, i, part) if {
+	i > 0
+	not part in {".", ".."}
+	not taken_back(parts, i)
+}
+
+taken_back(parts, i) if {
+	some j, last in parts
+	j > i
+	last == ".."
+	ups := count([1 | some k in numbers.range(i + 1, j); parts[k] == ".."])
+	downs := count([1 | some k in numbers.range(i + 1, j); not parts[k] in {".", ".."}])
+	ups > downs
+}
+`;
+
+const SCHEDULES = `# ---- Schedule
+
+positive("schedule", condition) if {
+	some name in condition.names
+	open(tables.schedules[name])
+}
 
 now := time.now_ns()
 
@@ -574,8 +594,14 @@ local_time(zone, ns) := [date, time.weekday([ns, zone]), (60 * hour) + minute] i
 	[year, month, day] := time.date([ns, zone])
 	date := sprintf("%04d-%02d-%02d", [year, month, day])
 }
+`;
 
-# ---- RateLimit
+const LIMITS = `# ---- RateLimit
+
+positive("limit", condition) if {
+	some name in condition.names
+	within_limit(name, limit_key(name))
+}
 
 limit_key(name) := json.marshal([part |
 	some attribute in tables.limits[name].key

@@ -1,4 +1,4 @@
-import { EVALUATOR, EVALUATOR_FILE } from "./evaluator-rego.ts";
+import { EVALUATOR_FILE } from "./evaluator-rego.ts";
 import { type IstioProgram, LIMITS_FILE, NO_LIMITS } from "./program.ts";
 
 export interface ExportedRego {
@@ -13,7 +13,8 @@ export interface ExportedRego {
 const TABLES_IMPORT = "import data.cardea.tables\n";
 
 /** The lowered policies as Rego that the real `opa` runs with the same verdicts: `data.cardea.istio.decision`. */
-export function exportRego({ tables, documents, requestAuthentications, rateLimits }: IstioProgram): ExportedRego {
+export function exportRego(program: IstioProgram): ExportedRego {
+  const { tables, documents, requestAuthentications, rateLimits } = program;
   const caveats: string[] = [];
   if (rateLimits.length > 0) caveats.push("RateLimit needs a counter: exported, nothing is within a limit");
   if (requestAuthentications.length > 0) {
@@ -34,14 +35,15 @@ export function exportRego({ tables, documents, requestAuthentications, rateLimi
     "",
     "",
   ].join("\n");
-  const body = EVALUATOR.replace(TABLES_IMPORT, "");
-  const limits = NO_LIMITS.slice(NO_LIMITS.indexOf("within_limit"));
+  const evaluator = program.modules.find(({ file }) => file === EVALUATOR_FILE)?.text ?? "";
+  const body = evaluator.replace(TABLES_IMPORT, "");
+  const limits = rateLimits.length > 0 ? NO_LIMITS.slice(NO_LIMITS.indexOf("within_limit")) : "";
   // Through a function, the type checker does not hold the rules to the members these tables happen to have.
   const table = `tables := object.union(\n${JSON.stringify(tables, null, "\t")},\n{})\n`;
-  const module = `${head}${body}\n${ALLOW}\n${limits}\n${table}`;
+  const module = `${head}${body}\n${ALLOW}\n${limits === "" ? "" : `${limits}\n`}${table}`;
   const files = new Map([
-    [EVALUATOR_FILE, `${head}${EVALUATOR}\n${ALLOW}`],
-    [LIMITS_FILE, NO_LIMITS],
+    [EVALUATOR_FILE, `${head}${evaluator}\n${ALLOW}`],
+    ...(rateLimits.length > 0 ? [[LIMITS_FILE, NO_LIMITS] as const] : []),
     ["data.json", `${JSON.stringify({ cardea: { tables } }, null, 1)}\n`],
   ]);
   return { module, files, caveats };

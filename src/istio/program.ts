@@ -1,6 +1,6 @@
 import type { JsonObject } from "../rego/value/index.ts";
 import { formatIstioDiagnostic, type IstioDiagnostic } from "./diagnostic.ts";
-import { EVALUATOR, EVALUATOR_FILE } from "./evaluator-rego.ts";
+import { EVALUATOR_FILE, evaluator } from "./evaluator-rego.ts";
 import { EXPLAINER, EXPLAINER_FILE } from "./explainer-rego.ts";
 import { lowerTables } from "./lower.ts";
 import type { AuthorizationPolicy, PolicyDocument, RateLimit, RequestAuthentication, Schedule } from "./policies.ts";
@@ -57,16 +57,23 @@ export function compileIstio({ files, mesh = DEFAULT_MESH, limits }: CompileIsti
   const { documents, foreign, diagnostics } = readPolicies(files, limits);
   if (diagnostics.length > 0) throw new IstioPolicyError(diagnostics);
   const rateLimits = ofKind(documents, "RateLimit");
+  const schedules = ofKind(documents, "Schedule");
+  const hasLimits = rateLimits.length > 0;
+  const text = evaluator({
+    normalizes: mesh.normalizeHosts || mesh.pathNormalization !== "NONE",
+    hasSchedules: schedules.length > 0,
+    hasLimits,
+  });
   return {
     modules: [
-      { file: EVALUATOR_FILE, text: EVALUATOR },
+      { file: EVALUATOR_FILE, text },
       { file: EXPLAINER_FILE, text: EXPLAINER },
-      { file: LIMITS_FILE, text: rateLimits.length > 0 ? COUNTED_LIMITS : NO_LIMITS },
+      ...(hasLimits ? [{ file: LIMITS_FILE, text: COUNTED_LIMITS }] : []),
     ],
     tables: lowerTables(documents, mesh),
     documents,
     requestAuthentications: ofKind(documents, "RequestAuthentication"),
-    schedules: ofKind(documents, "Schedule"),
+    schedules,
     rateLimits,
     custom: ofKind(documents, "AuthorizationPolicy").filter(({ action }) => action === "CUSTOM"),
     foreign,

@@ -1,10 +1,8 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { compileIstio, type Schedule } from "../../src/istio/index.ts";
-import { compile } from "../../src/rego/engine/index.ts";
 import { compileSchedule, isOpen } from "../../src/schedule/index.ts";
-
-const evaluator = compile({ modules: compileIstio({ files: [] }).modules });
+import { evaluatorOf } from "../support/istio-request.ts";
 
 const time = fc
   .integer({ min: 0, max: 95 })
@@ -47,8 +45,9 @@ test("a schedule in policies is open when cardea.schedule.open says so", () => {
           metadata: { name: "s" },
           spec: document,
         });
-        const { tables, schedules } = compileIstio({ files: [{ file: "s.yaml", text }] });
-        const query = evaluator
+        const program = compileIstio({ files: [{ file: "s.yaml", text }] });
+        const { tables, schedules } = program;
+        const query = evaluatorOf(program)
           .withData({ cardea: { tables } })
           .query('data.cardea.istio.open(data.cardea.tables.schedules["s"])');
         const schedule = compileSchedule(schedules[0] as Schedule);

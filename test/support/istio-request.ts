@@ -3,6 +3,7 @@ import {
   DECISION_PATH,
   DEFAULT_MESH,
   type IstioDecision,
+  type IstioProgram,
   type MeshSettings,
   toIstioDecision,
 } from "../../src/istio/index.ts";
@@ -63,7 +64,18 @@ export function countingLimiter(limit: number): {
   };
 }
 
-let plain: Policy | undefined;
+/** Compiled once for each set of modules. */
+const compiled = new Map<string, Policy>();
+
+/** The modules of some policies, without any builtin of Cardea's own. */
+export function evaluatorOf({ modules }: Pick<IstioProgram, "modules">): Policy {
+  const key = modules.map(({ text }) => text).join("\0");
+  const known = compiled.get(key);
+  if (known !== undefined) return known;
+  const policy = compile({ modules });
+  compiled.set(key, policy);
+  return policy;
+}
 
 /** Decides requests by policy files, through the engine. */
 export function istioDecider(
@@ -73,7 +85,7 @@ export function istioDecider(
 ): (request: TestRequest, now?: string) => IstioDecision | undefined {
   const program = compileIstio({ files: [{ file: "p.yaml", text }], mesh: { ...DEFAULT_MESH, ...mesh } });
   let policy: Policy;
-  if (limiter === undefined) policy = plain ??= compile({ modules: program.modules });
+  if (limiter === undefined) policy = evaluatorOf(program);
   else {
     const allow = defineBuiltin({
       name: "cardea.ratelimit.allow",
