@@ -1,9 +1,10 @@
 import cluster from "node:cluster";
 import { readFile } from "node:fs/promises";
+import { UTC } from "../base/index.ts";
 import { ConfigError, type Config, loadConfig } from "../config/index.ts";
 import { formatIstioDiagnostic, IstioPolicyError } from "../istio/index.ts";
 import { LoadError, type LoadOptions } from "../policy/index.ts";
-import { CompileError, explainDiagnostic } from "../rego/engine/index.ts";
+import { CompileError, explainDiagnostic, formatTime } from "../rego/engine/index.ts";
 import {
   AddressError,
   type Addresses,
@@ -12,7 +13,7 @@ import {
   ReadyTimeoutError,
   Supervisor,
 } from "../server/index.ts";
-import { createLogger, FileDescriptorWriter, type Logger } from "../telemetry/index.ts";
+import { createLogger, FileDescriptorWriter, type LineStyle, type Logger, PLAIN_LINES } from "../telemetry/index.ts";
 import type { Terminal } from "./terminal.ts";
 import { OPA_VERSION } from "./version.ts";
 
@@ -31,6 +32,8 @@ export interface ServeSettings {
   readonly isWatching: boolean;
   readonly logLevel: "debug" | "info" | "error";
   readonly logFormat: "text" | "json" | "json-pretty";
+  /** A layout of Go's time package; empty for RFC 3339. */
+  readonly logTimestampFormat: string;
   readonly regoVersion: "v0" | "v1";
   readonly graceSeconds: number;
   readonly waitSeconds: number;
@@ -72,7 +75,8 @@ export async function serve(
   onStart?: (addresses: Addresses) => void,
 ): Promise<number> {
   const writer = new FileDescriptorWriter(2);
-  const logger = createLogger({ level: settings.logLevel, format: settings.logFormat, writer });
+  const lines = lineStyle(settings);
+  const logger = createLogger({ level: settings.logLevel, style: lines, writer });
   if (settings.workers > 1 && cluster.isPrimary) {
     reloadOnHangup(() => {
       for (const worker of Object.values(cluster.workers ?? {})) worker?.process.kill("SIGHUP");
@@ -103,6 +107,7 @@ export async function serve(
       authorization: settings.authorization,
       logger,
       writer,
+      lines,
       env: terminal.env,
       version: OPA_VERSION,
     });
@@ -120,6 +125,17 @@ export async function serve(
   }
   await server.stop();
   return 0;
+}
+
+function lineStyle({ logFormat, logTimestampFormat }: ServeSettings): LineStyle {
+  if (logTimestampFormat === "") return logFormat === "json" ? PLAIN_LINES : { ...PLAIN_LINES, format: logFormat };
+  return {
+    format: logFormat,
+    timestamp: (ms) => {
+      const sec = Math.floor(ms / 1000);
+      return formatTime(logTimestampFormat, { sec, nanos: (ms - sec * 1000) * 1_000_000 }, UTC);
+    },
+  };
 }
 
 /** Beyond the grace period, what the log sinks may take. */

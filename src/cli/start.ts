@@ -54,6 +54,7 @@ const DEFAULTS: Omit<ServeSettings, "paths" | "addrs" | "diagnosticAddrs" | "set
   isWatching: true,
   logLevel: "error",
   logFormat: "text",
+  logTimestampFormat: "",
   regoVersion: "v1",
   graceSeconds: 10,
   waitSeconds: 0,

@@ -1,7 +1,7 @@
 import type { StatusConfig } from "../config/index.ts";
 import type { BundleStatus } from "../policy/index.ts";
 import type { JsonObject } from "../rego/value/index.ts";
-import type { LineWriter, Logger, Metrics, PluginStates } from "../telemetry/index.ts";
+import type { LineStyle, LineWriter, Logger, Metrics, PluginStates } from "../telemetry/index.ts";
 import { ServiceClient, USER_AGENT } from "./service-client.ts";
 import { StatusReporter } from "./status-reporter.ts";
 
@@ -16,6 +16,7 @@ export interface StatusParts {
   readonly states: PluginStates;
   readonly metrics: Metrics;
   readonly writer: LineWriter;
+  readonly lines: LineStyle;
   readonly logger: Logger;
   readonly version: string;
 }
@@ -27,13 +28,13 @@ export interface StatusParts {
  */
 export function composeStatus(
   config: StatusConfig | undefined,
-  { document, states, metrics, writer, logger, version }: StatusParts,
+  { document, states, metrics, writer, lines, logger, version }: StatusParts,
 ): (status: BundleStatus) => void {
   if (config === undefined) return () => undefined;
   const gauges = config.prometheus ? metrics.enableStatusMetrics(version) : undefined;
   const reporter = new StatusReporter({
     document,
-    console: config.console ? writer : undefined,
+    console: config.console ? { writer, lines } : undefined,
     upload: uploader(config),
     logger: logger.with({ plugin: STATUS_PLUGIN }),
   });

@@ -25,7 +25,7 @@ import {
   type ServiceConfig,
 } from "../config/index.ts";
 import { type Account, Decider, type TracedIo } from "../decision/index.ts";
-import { consoleSink, DecisionRecorder, HttpSink, type Sink } from "../decision-log/index.ts";
+import { consoleSink, DecisionRecorder, HttpSink, type Sink, styledConsoleSink } from "../decision-log/index.ts";
 import {
   AuthorizationService,
   type GrpcBodyDecoder,
@@ -46,7 +46,15 @@ import {
   regoCompiler,
 } from "../policy/index.ts";
 import type { JsonObject, Value } from "../rego/value/index.ts";
-import { type LineWriter, type Logger, Metrics, PluginStates, type Tracing } from "../telemetry/index.ts";
+import {
+  type LineStyle,
+  type LineWriter,
+  type Logger,
+  Metrics,
+  PLAIN_LINES,
+  PluginStates,
+  type Tracing,
+} from "../telemetry/index.ts";
 import { GrpcListener } from "./grpc-listener.ts";
 import { composeBundles } from "./compose-bundles.ts";
 import { composeDeclared, type DeclaredParts } from "./compose-declared.ts";
@@ -65,6 +73,8 @@ export interface ComposeOptions {
   readonly logger: Logger;
   /** Where console decision logs go. */
   readonly writer: LineWriter;
+  /** How they look. */
+  readonly lines: LineStyle;
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Versions that `opa.runtime()` and labels tell. */
   readonly version: string;
@@ -131,6 +141,7 @@ export async function compose(options: ComposeOptions): Promise<Parts> {
     states,
     metrics,
     writer: options.writer,
+    lines: options.lines,
     logger,
     version: options.version,
   });
@@ -192,7 +203,10 @@ function composeRecorder(
 ): DecisionRecorder {
   const logs = options.config.decisionLogs;
   const sinks: Sink[] = [];
-  if (logs?.console === true) sinks.push(consoleSink(options.writer));
+  if (logs?.console === true) {
+    const { writer, lines } = options;
+    sinks.push(lines === PLAIN_LINES ? consoleSink(writer) : styledConsoleSink(writer, lines));
+  }
   if (logs?.service !== undefined) sinks.push(uploadSink(logs, logs.service, options, metrics));
   const evaluator = (path: string) => {
     const entrypoint = pathEntrypoint(path);

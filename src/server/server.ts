@@ -11,7 +11,7 @@ import {
 } from "../policy/index.ts";
 import { formatIstioDiagnostic, IstioPolicyError } from "../istio/index.ts";
 import { CompileError, explainDiagnostic, formatDiagnostic } from "../rego/engine/index.ts";
-import type { LineWriter, Logger } from "../telemetry/index.ts";
+import type { LineStyle, LineWriter, Logger } from "../telemetry/index.ts";
 import { compose, GRPC_PLUGIN, type Parts } from "./compose.ts";
 import { HttpListener, type HttpTlsOptions } from "./http-listener.ts";
 import { AddressError, parseHttpAddress } from "./listen-address.ts";
@@ -38,6 +38,8 @@ export interface ServerOptions {
   readonly authorization: "basic" | "off";
   readonly logger: Logger;
   readonly writer: LineWriter;
+  /** How decision and status logs on the console look. */
+  readonly lines: LineStyle;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly version: string;
 }

@@ -1,11 +1,11 @@
 import { STATUS_CODES } from "node:http";
-import { type JsonObject, toJsonText } from "../rego/value/index.ts";
-import type { LineWriter, Logger } from "../telemetry/index.ts";
+import { type JsonObject, toJsonText, type Value } from "../rego/value/index.ts";
+import { type LineStyle, type LineWriter, type Logger, renderLine } from "../telemetry/index.ts";
 
 export interface StatusReporterOptions {
   readonly document: () => JsonObject;
   /** Where a line for each report goes; absent for nowhere. */
-  readonly console: LineWriter | undefined;
+  readonly console: { readonly writer: LineWriter; readonly lines: LineStyle } | undefined;
   /** Uploads a report. @returns the status of the reply. Absent for nowhere. */
   readonly upload: ((body: Uint8Array) => Promise<number>) | undefined;
   readonly logger: Logger;
@@ -44,16 +44,15 @@ export class StatusReporter {
     const { document, console, upload, logger } = this.#options;
     this.#isDue = false;
     const report = document();
-    if (console !== undefined) console.write(toJsonText(consoleLine(report)));
+    if (console !== undefined) {
+      const fields = { ...report, type: "openpolicyagent.org/status" };
+      const line = { level: "info", message: "Status Log", ms: Date.now(), fields };
+      console.writer.write(renderLine(console.lines, line, (value) => toJsonText(value as Value)));
+    }
     if (upload === undefined) return;
     const status = await upload(Buffer.from(toJsonText(report)));
     if (status < 200 || status > 299)
       throw new Error(`status update failed, server replied with HTTP ${status} ${STATUS_CODES[status] ?? ""}`.trim());
     logger.debug("Status update sent successfully.");
   }
-}
-
-function consoleLine(report: JsonObject): JsonObject {
-  const time = `${new Date().toISOString().slice(0, 19)}Z`;
-  return { ...report, level: "info", msg: "Status Log", time, type: "openpolicyagent.org/status" };
 }

@@ -4,13 +4,12 @@ export {
   createLogger,
   LOG_LEVELS,
   type LogFields,
-  type LogFormat,
   type Logger,
   type LogLevel,
-  rfc3339Millis,
-  rfc3339Seconds,
   SILENT_LOGGER,
 } from "./logger.ts";
+export { type LineStyle, type LogFormat, type LogLine, PLAIN_LINES, renderLine } from "./line-style.ts";
+export { rfc3339Millis, rfc3339Seconds } from "./rfc3339.ts";
 export { METRICS, Metrics } from "./metrics.ts";
 export { openTracing } from "./open-tracing.ts";
 export { type PluginState, PluginStates, type PluginStatus } from "./plugin-states.ts";

@@ -1,8 +1,8 @@
+import { type LineStyle, renderLine } from "./line-style.ts";
 import type { LineWriter } from "./line-writer.ts";
 
 export const LOG_LEVELS = ["debug", "info", "warning", "error"] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
-export type LogFormat = "json" | "json-pretty" | "text";
 export type LogFields = Readonly<Record<string, unknown>>;
 
 export interface Logger {
@@ -18,13 +18,13 @@ export interface Logger {
 
 export interface LoggerOptions {
   readonly level: LogLevel;
-  readonly format: LogFormat;
+  readonly style: LineStyle;
   readonly writer: LineWriter;
   /** The wall clock, milliseconds. */
   readonly now?: () => number;
 }
 
-/** A logger whose lines are OPA's: JSON with sorted members `level`, `msg`, `time` and the fields. */
+/** A logger whose lines are OPA's. */
 export function createLogger(options: LoggerOptions): Logger {
   return new LineLogger(options, {});
 }
@@ -81,38 +81,10 @@ class LineLogger implements Logger {
 
   #log(level: LogLevel, message: string, fields: LogFields | undefined): void {
     if (!this.isEnabled(level)) return;
-    const { format, writer, now } = this.#options;
-    const time = rfc3339Seconds((now ?? Date.now)());
-    const record = { ...this.#fields, ...fields, level, msg: message, time };
-    writer.write(format === "text" ? textLine(record) : jsonLine(record, format === "json-pretty"));
+    const { style, writer, now } = this.#options;
+    const line = { level, message, ms: (now ?? Date.now)(), fields: { ...this.#fields, ...fields } };
+    writer.write(renderLine(style, line, (value) => JSON.stringify(value, plain)));
   }
-}
-
-/** `2026-11-22T09:56:51Z` */
-export function rfc3339Seconds(ms: number): string {
-  return `${secondText(Math.floor(ms / 1000))}Z`;
-}
-
-/** `2026-11-22T09:56:51.042Z` */
-export function rfc3339Millis(ms: number): string {
-  const second = Math.floor(ms / 1000);
-  return `${secondText(second)}.${String(Math.floor(ms) - second * 1000).padStart(3, "0")}Z`;
-}
-
-/** The latest second that was asked for: a decision log asks thousands of times for the same. */
-let known = { second: Number.NaN, text: "" };
-
-function secondText(second: number): string {
-  if (second !== known.second) known = { second, text: new Date(second * 1000).toISOString().slice(0, 19) };
-  return known.text;
-}
-
-function jsonLine(record: LogFields, isPretty: boolean): string {
-  return isPretty ? JSON.stringify(sorted(record), plain, 2) : JSON.stringify(sorted(record), plain);
-}
-
-function sorted(record: LogFields): LogFields {
-  return Object.fromEntries(Object.entries(record).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)));
 }
 
 /** Errors show their message only: a stack in a log line helps nobody but an attacker. */
@@ -120,10 +92,4 @@ function plain(_key: string, value: unknown): unknown {
   if (value instanceof Error) return value.message;
   if (typeof value === "bigint") return value.toString();
   return value;
-}
-
-function textLine(record: LogFields): string {
-  const { level, msg, time, ...rest } = record;
-  const fields = Object.entries(sorted(rest)).map(([key, value]) => ` ${key}=${JSON.stringify(value, plain)}`);
-  return `time=${JSON.stringify(time)} level=${String(level)} msg=${JSON.stringify(msg)}${fields.join("")}`;
 }

@@ -6,7 +6,7 @@ import { connect as connectTls, type TLSSocket } from "node:tls";
 import { type ChannelCredentials, credentials, Metadata, status } from "@grpc/grpc-js";
 import { afterEach, describe, expect, test } from "vitest";
 import type { PlainObject } from "../../src/config/index.ts";
-import { createLogger } from "../../src/telemetry/index.ts";
+import { createLogger, PLAIN_LINES } from "../../src/telemetry/index.ts";
 import {
   CHECK,
   fixture,
@@ -93,7 +93,7 @@ describe("TLS of the check port", () => {
       flushSync: () => undefined,
       dropped: 0,
     };
-    const logger = createLogger({ level: "error", format: "json", writer });
+    const logger = createLogger({ level: "error", style: PLAIN_LINES, writer });
     const {
       addresses,
       folder,

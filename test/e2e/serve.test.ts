@@ -8,7 +8,7 @@ import { Client, credentials, Metadata, status } from "@grpc/grpc-js";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type PlainObject, readConfig } from "../../src/config/index.ts";
 import { type Addresses, CardeaServer, type ServerOptions } from "../../src/server/index.ts";
-import { SILENT_LOGGER } from "../../src/telemetry/index.ts";
+import { PLAIN_LINES, SILENT_LOGGER } from "../../src/telemetry/index.ts";
 import { decodeResponse, httpRequest, type ReplyDocument } from "../support/checks.ts";
 
 const ALLOW = "package envoy.authz\n\nallow := true\n";
@@ -53,6 +53,7 @@ async function run(policy: string, config: PlainObject = {}, options: Partial<Se
     authorization: "off",
     logger: SILENT_LOGGER,
     writer: { write: () => undefined, flush: async () => undefined, flushSync: () => undefined, dropped: 0 },
+    lines: PLAIN_LINES,
     env: {},
     version: "0.0.0",
     ...options,

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { type ChannelCredentials, Client, credentials, Metadata } from "@grpc/grpc-js";
 import { type PlainObject, readConfig } from "../../src/config/index.ts";
 import { type Addresses, CardeaServer, type ServerOptions } from "../../src/server/index.ts";
-import { SILENT_LOGGER } from "../../src/telemetry/index.ts";
+import { PLAIN_LINES, SILENT_LOGGER } from "../../src/telemetry/index.ts";
 import { decodeResponse, httpRequest, type ReplyDocument } from "./checks.ts";
 
 export const CHECK = "/envoy.service.auth.v3.Authorization/Check";
@@ -56,6 +56,7 @@ export async function startServer({ policy, config, files, paths, options }: Tes
     authorization: "off",
     logger: SILENT_LOGGER,
     writer: { write: () => undefined, flush: async () => undefined, flushSync: () => undefined, dropped: 0 },
+    lines: PLAIN_LINES,
     env: {},
     version: "0.0.0",
     ...options,

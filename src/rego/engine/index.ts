@@ -1,4 +1,13 @@
-export { arg, type Builtin, defineBuiltin, operands, result, TEST_CASE_NOTE, types } from "../builtins/index.ts";
+export {
+  arg,
+  type Builtin,
+  defineBuiltin,
+  formatTime,
+  operands,
+  result,
+  TEST_CASE_NOTE,
+  types,
+} from "../builtins/index.ts";
 export {
   BuiltinError,
   EvalError,
