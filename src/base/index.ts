@@ -14,4 +14,5 @@ export { RecentMap } from "./recent-map.ts";
 export { decodePem, type PemBlock } from "./pem.ts";
 export { type Location, locationText, placeOf, Source } from "./source.ts";
 export { instantOfLocal, localTimeZone, type TimeZone, timeZone, UTC } from "./time-zone.ts";
+export { isYamlTooDeep } from "./yaml-depth.ts";
 export { trimBoth, trimEnd } from "./trim.ts";

@@ -1,5 +1,5 @@
 import { isAlias, isMap, isScalar, isSeq, type ParsedNode, parseDocument } from "yaml";
-import { Source } from "../base/index.ts";
+import { isYamlTooDeep, Source } from "../base/index.ts";
 import type { IstioDiagnostic } from "./diagnostic.ts";
 import { splitDocuments } from "./heads.ts";
 import { Places, type YamlEntry, type YamlNode } from "./node.ts";
@@ -31,7 +31,12 @@ export function readFullYaml(
     const at = places.at({ start: start + from, end: start + to });
     diagnostics.push({ code: "istio_yaml_error", message, field: "", at });
   };
-  const document = parseDocument(places.source.text.slice(start, end), {
+  const text = places.source.text.slice(start, end);
+  if (isYamlTooDeep(text)) {
+    report("the document is nested too deeply", 0, 0);
+    return undefined;
+  }
+  const document = parseDocument(text, {
     version: "1.2",
     schema: "core",
     prettyErrors: false,

@@ -1,5 +1,6 @@
 import { parseAllDocuments } from "yaml";
 import { fromBigInt, setOwn, type Value } from "../rego/value/index.ts";
+import { isYamlTooDeep } from "../base/index.ts";
 import { LoadError, messageOf } from "./errors.ts";
 
 /** Tags of YAML 1.1 that OPA's reader leaves as strings: `2001-01-01`, `12:30:45`. */
@@ -7,6 +8,8 @@ const NOT_RESOLVED: ReadonlySet<string> = new Set(["tag:yaml.org,2002:timestamp"
 
 /** What `parseYaml` promises, now. @throws {LoadError} bad_document */
 export function readYaml(file: string, text: string): Value {
+  if (isYamlTooDeep(text))
+    throw new LoadError("bad_document", `${file}: error converting YAML to JSON: yaml: exceeded max depth`);
   const [document] = parseAllDocuments(text, {
     version: "1.1",
     intAsBigInt: true,

@@ -9,7 +9,7 @@ import {
   parseAllDocuments,
   type Scalar,
 } from "yaml";
-import { Base64Error, decodeBase64, fromUtf8 } from "../../base/index.ts";
+import { Base64Error, decodeBase64, fromUtf8, isYamlTooDeep } from "../../base/index.ts";
 import { fromBigInt, parseNumber, setOwn, type Value } from "../value/index.ts";
 import { formatGoFloat } from "./go-float.ts";
 import { type ResolvedScalar, resolveScalar } from "./yaml-scalar.ts";
@@ -29,6 +29,7 @@ const CONTROL = /[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]/;
  */
 export function unmarshalYaml(text: string, spend: (steps: number) => void): Value {
   if (CONTROL.test(text)) throw new YamlError("yaml: control characters are not allowed");
+  if (isYamlTooDeep(text)) throw new YamlError("yaml: exceeded max depth");
   try {
     const documents = parseAllDocuments(text, {
       version: "1.1",

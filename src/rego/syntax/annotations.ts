@@ -1,5 +1,5 @@
 import { type Document, isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from "yaml";
-import type { Location } from "../../base/index.ts";
+import { isYamlTooDeep, type Location } from "../../base/index.ts";
 import { fromBigInt, type JsonObject, parseNumber, setOwn, type Value } from "../value/index.ts";
 import type { Annotations, AnnotationScope, Comment, Diagnostic, Module, RefTerm, Rule, Term } from "./ast.ts";
 import { refTerm, stringTerm } from "./construct.ts";
@@ -231,6 +231,7 @@ class BlockReader {
   }
 
   #fields(): ReadonlyMap<string, Node> {
+    if (isYamlTooDeep(this.#text)) throw new AnnotationError("annotations are nested too deeply");
     const document = parseDocument(this.#text, {
       lineCounter: this.#lines,
       intAsBigInt: true,
