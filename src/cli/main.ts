@@ -84,6 +84,10 @@ export async function runCli(argv: readonly string[], terminal: Terminal = proce
       terminal.err(`${error.message}\n`);
       return 2;
     }
+    if (error instanceof RangeError && error.message.startsWith("Maximum call stack")) {
+      terminal.err("error: something in the policy or its data is nested too deeply\n");
+      return 2;
+    }
     if (!(error instanceof UsageError)) throw error;
     terminal.err(`Error: ${error.message}\n${usageText(command)}\n`);
     return 1;

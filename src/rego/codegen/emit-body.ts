@@ -1,5 +1,14 @@
 import type { Location } from "../../base/index.ts";
-import type { Body, Expr, RefTerm, StringTerm, Term, VarTerm, With } from "../syntax/index.ts";
+import {
+  type Body,
+  type Expr,
+  type RefTerm,
+  type StringTerm,
+  type Term,
+  type VarTerm,
+  visit,
+  type With,
+} from "../syntax/index.ts";
 import { canonicalText, type Value } from "../value/index.ts";
 import { constantOf } from "./constants.ts";
 import type { Group, Node } from "./documents.ts";
@@ -27,6 +36,14 @@ export interface Scope {
 }
 
 type Continue = (value: Js) => void;
+
+/** Where code is being generated: which blocks it is in. */
+interface Place {
+  readonly line: number;
+  readonly fail: Js;
+  readonly frame: Js;
+  readonly loops: number;
+}
 
 /**
  * Generates straight-line JavaScript for bodies. Every construct either goes on to the next (the continuation is
@@ -93,32 +110,81 @@ export class BodyEmitter {
 
   // ---- bodies -------------------------------------------------------------------------------------------------
 
-  body(body: Body, next: () => void, from = 0): void {
-    const expr = body[from];
-    if (expr === undefined) next();
-    else this.expr(expr, () => this.body(body, next, from + 1));
+  body(body: Body, next: () => void): void {
+    this.#inTurn(body, (expr, then) => this.expr(expr, then), next);
   }
 
   /**
-   * Generates the cheap tests of a rule's body (`input.method == "GET"`, `[a, "x"] = input.path`) ahead of the rest, and
-   * then the body. OPA's rule index does the same: where such a test fails nothing else of the body is evaluated, so
-   * that conflicts and prints in it are not seen (v1/ast/index.go).
+   * Generates each step inside of the one before, and `next` inside of the last. The steps' own calls do not nest: what a step
+   * generates after going on (the ends of its blocks) is cut off and put back at the end, so that a body may be long.
+   */
+  #inTurn<T>(steps: Iterable<T>, emit: (step: T, then: () => void) => void, next: () => void): void {
+    const outer = this.#place();
+    const endings: Js[][] = [];
+    let solvable = true;
+    for (const step of steps) {
+      let reached: Place | undefined;
+      emit(step, () => {
+        if (reached !== undefined) throw new TypeError("a construct went on twice");
+        reached = this.#place();
+      });
+      if (reached === undefined) {
+        solvable = false;
+        break;
+      }
+      endings.push(this.#lines.splice(reached.line));
+      this.#return(reached);
+    }
+    if (solvable) next();
+    for (const ending of endings.reverse()) for (const line of ending) this.line(line);
+    this.#return(outer);
+  }
+
+  #place(): Place {
+    return { line: this.#lines.length, fail: this.#fail, frame: this.#frame, loops: this.#loops };
+  }
+
+  #return({ fail, frame, loops }: Place): void {
+    this.#fail = fail;
+    this.#frame = frame;
+    this.#loops = loops;
+  }
+
+  /**
+   * Generates the cheap tests of a rule's body (`input.method == "GET"`, `[a, "x"] = input.path`, `"admin" in input.roles`)
+   * ahead of the rest, and then the body. OPA's rule index does the same: where such a test fails nothing else of the body is
+   * evaluated, so that conflicts in it are not seen. Bodies that print are not indexed (v1/ast/index.go).
    */
   ruleBody(body: Body, next: () => void): void {
+    if (hasEffect(body)) return this.body(body, next);
     const done = new Set<Expr>();
     const defined: Term[] = [];
+    const aliases = new Map<string, Term>();
+    // Once something else has been met that may raise an error, what must be defined is looked up ahead of it.
+    let late = false;
     for (const expr of body) {
-      const test = indexableTest(expr, (name) => this.#vars.has(name));
-      if (test === undefined) continue;
-      if (test.shape.kind === "var") {
-        if (!this.#vars.has(test.shape.name) && this.#isBase(test.reference)) defined.push(test.reference);
+      const test = indexableTest(expr, aliases, (name) => this.#vars.has(name));
+      if (test === undefined || !this.#isBase(test.reference)) {
+        late = true;
         continue;
       }
-      if (!this.#isBase(test.reference)) continue;
+      if (test.kind === "defined") {
+        if (test.alias !== undefined && this.#vars.has(test.alias)) {
+          late = true;
+          continue;
+        }
+        if (test.alias !== undefined) aliases.set(test.alias, test.reference);
+        if (late) defined.push(test.reference);
+        continue;
+      }
+      if (test.kind === "member") {
+        this.#call(test.operator, test.args, expr.at, () => {});
+        if (!this.#scope.traced) done.add(expr);
+        continue;
+      }
       this.term(test.reference, (value) => this.#testShape(test.shape, value));
       if (test.shape.kind !== "array" && !this.#scope.traced) done.add(expr);
     }
-    // Whatever a local stands for must be there.
     for (const reference of defined) this.term(reference, () => {});
     this.body(done.size === 0 ? body : body.filter((expr) => !done.has(expr)), next);
   }
@@ -444,10 +510,17 @@ export class BodyEmitter {
     }
   }
 
-  #terms(terms: readonly Term[], next: (values: readonly Js[]) => void, values: readonly Js[] = []): void {
-    const term = terms[values.length];
-    if (term === undefined) next(values);
-    else this.term(term, (value) => this.#terms(terms, next, [...values, value]));
+  #terms(terms: readonly Term[], next: (values: readonly Js[]) => void): void {
+    const values: Js[] = [];
+    this.#inTurn(
+      terms,
+      (term, then) =>
+        this.term(term, (value) => {
+          values.push(value);
+          then();
+        }),
+      () => next(values),
+    );
   }
 
   #literal(value: Value): Js {
@@ -674,20 +747,23 @@ export class BodyEmitter {
 
   /** Unifies pairs in an order in which one side is known: `[x, y] = [y, 1]` binds y first. */
   #unifyPairs(pairs: readonly (readonly [Term, Term])[], next: () => void): void {
-    if (pairs.length === 0) return next();
-    const ready = pairs.findIndex(
-      ([a, b]) => !(this.#isPattern(a) && this.#isPattern(b)) || (a.kind === b.kind && a.kind !== "var"),
-    );
-    if (ready === -1) {
-      // Wildcards on both sides have nothing to say to each other.
-      const rest = pairs.filter(
-        ([a, b]) => !(a.kind === "var" && isWildcard(a.name)) && !(b.kind === "var" && isWildcard(b.name)),
+    this.#inTurn(this.#readyPairs(pairs), ([a, b], then) => this.unify(a, b, then), next);
+  }
+
+  *#readyPairs(pairs: readonly (readonly [Term, Term])[]): Generator<readonly [Term, Term]> {
+    const left = [...pairs];
+    while (left.length > 0) {
+      const ready = left.findIndex(
+        ([a, b]) => !(this.#isPattern(a) && this.#isPattern(b)) || (a.kind === b.kind && a.kind !== "var"),
       );
-      if (rest.length === 0) return next();
-      throw new TypeError("no side of a unification is bound");
+      if (ready === -1) {
+        // Wildcards on both sides have nothing to say to each other.
+        const isFree = (term: Term): boolean => term.kind === "var" && isWildcard(term.name);
+        if (left.every(([a, b]) => isFree(a) || isFree(b))) return;
+        throw new TypeError("no side of a unification is bound");
+      }
+      yield* left.splice(ready, 1);
     }
-    const [a, b] = pairs[ready] as readonly [Term, Term];
-    this.unify(a, b, () => this.#unifyPairs([...pairs.slice(0, ready), ...pairs.slice(ready + 1)], next));
   }
 
   #failUnlessEqual(x: Js, y: Js, a: Term, b: Term): void {
@@ -729,6 +805,10 @@ export class BodyEmitter {
             this.#matchAll(members, next);
           },
         );
+      case "set":
+        // References may hold `{x}`, but a set with an unbound variable equals nothing (OPA v1/topdown/eval.go, biunifyValues).
+        if (this.#isPattern(pattern)) return this.fail();
+        break;
       default:
         break;
     }
@@ -738,10 +818,8 @@ export class BodyEmitter {
     });
   }
 
-  #matchAll(pairs: readonly (readonly [Term, () => Js])[], next: () => void, from = 0): void {
-    const pair = pairs[from];
-    if (pair === undefined) return next();
-    this.#match(pair[0], this.#hold(pair[1]()), () => this.#matchAll(pairs, next, from + 1));
+  #matchAll(pairs: readonly (readonly [Term, () => Js])[], next: () => void): void {
+    this.#inTurn(pairs, ([pattern, value], then) => this.#match(pattern, this.#hold(value()), then), next);
   }
 
   // ---- calls --------------------------------------------------------------------------------------------------
@@ -870,15 +948,25 @@ function isShape(term: Term): boolean {
   );
 }
 
-/** An equality of a ground reference (or an argument) with a scalar, an array or a variable. */
+/** A literal that tells from one reference alone whether its rule can hold. */
+type IndexableTest = { readonly reference: Term } & (
+  | { readonly kind: "defined"; readonly alias: string | undefined }
+  | { readonly kind: "shape"; readonly shape: Term }
+  | { readonly kind: "member"; readonly operator: RefTerm; readonly args: readonly [Term, Term] }
+);
+
+/**
+ * An equality of a ground reference (or an argument) with a scalar, an array or a variable; a scalar's membership in what
+ * a reference leads to; a reference's in a constant of scalars; a reference alone.
+ *
+ * @param aliases locals that stand for references: `x = input.a`
+ */
 function indexableTest(
   { form, negated, with: modifiers }: Expr,
+  aliases: ReadonlyMap<string, Term>,
   isArgument: (name: string) => boolean,
-): { reference: Term; shape: Term } | undefined {
-  if (negated || modifiers.length > 0 || form.kind !== "call" || form.args.length !== 2) return undefined;
-  const name = functionName(form.operator.terms);
-  if (name !== "eq" && name !== "equal") return undefined;
-  const [a, b] = form.args as readonly [Term, Term];
+): IndexableTest | undefined {
+  if (negated || modifiers.length > 0) return undefined;
   const isReference = (term: Term): boolean => {
     if (term.kind === "var") return isArgument(term.name);
     if (term.kind !== "ref") return false;
@@ -889,8 +977,62 @@ function indexableTest(
       term.terms.slice(1).every((element) => element.kind !== "array" && constantOf(element) !== undefined)
     );
   };
-  if (isReference(a) && (isShape(b) || b.kind === "var")) return { reference: a, shape: b };
-  return isReference(b) && (isShape(a) || a.kind === "var") ? { reference: b, shape: a } : undefined;
+  if (form.kind === "term")
+    return form.term.kind === "ref" && isReference(form.term)
+      ? { kind: "defined", reference: form.term, alias: undefined }
+      : undefined;
+  if (form.kind !== "call" || form.args.length !== 2) return undefined;
+  const name = functionName(form.operator.terms);
+  const [a, b] = form.args as readonly [Term, Term];
+  if (name === "internal.member_2") {
+    const resolved = (term: Term): Term => (term.kind === "var" ? (aliases.get(term.name) ?? term) : term);
+    const [element, collection] = [resolved(a), resolved(b)];
+    const reference =
+      isScalar(element) && isReference(collection)
+        ? collection
+        : isReference(element) && isConstantOfScalars(collection)
+          ? element
+          : undefined;
+    if (reference === undefined) return undefined;
+    return { kind: "member", reference, operator: form.operator, args: [element, collection] };
+  }
+  if (name !== "eq" && name !== "equal") return undefined;
+  const [reference, other] = isReference(a) && (isShape(b) || b.kind === "var") ? [a, b] : [b, a];
+  if (!isReference(reference) || !(isShape(other) || other.kind === "var")) return undefined;
+  return other.kind === "var"
+    ? { kind: "defined", reference, alias: other.name }
+    : { kind: "shape", reference, shape: other };
+}
+
+function isScalar(term: Term): boolean {
+  return isShape(term) && term.kind !== "array";
+}
+
+function isConstantOfScalars(term: Term): boolean {
+  switch (term.kind) {
+    case "array":
+    case "set":
+      return term.items.every(isScalar);
+    case "object":
+      return term.entries.every(([key, value]) => isScalar(key) && isScalar(value));
+    default:
+      return false;
+  }
+}
+
+/** Calls with an effect of their own: a body that makes one is always evaluated. */
+const NEVER_INDEXED: ReadonlySet<string> = new Set(["internal.print", "internal.test_case"]);
+
+/** Whether a body, or one inside of it, makes a call with an effect. */
+function hasEffect(body: Body): boolean {
+  let found = false;
+  visit(body, {
+    expr({ form }) {
+      if (form.kind === "call" && NEVER_INDEXED.has(functionName(form.operator.terms))) found = true;
+      return !found;
+    },
+  });
+  return found;
 }
 
 function isComprehension(term: Term): boolean {

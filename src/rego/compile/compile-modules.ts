@@ -308,10 +308,10 @@ function checkDuplicateImports({ modules, environment }: Compilation): void {
 function rewriteLocals({ rules, environment }: Compilation): void {
   const { names, sources, strict, signatures, findings } = environment;
   for (const work of rules) {
-    const result = rewriteRuleLocals(work.rule, names, sources, { strict, signatures });
-    work.rule = result.rule;
+    const local = rewriteRuleLocals(work.rule, names, sources, { strict, signatures });
+    work.rule = local.result;
     work.path = fullPath(work.module, work.rule.head);
-    findings.report(...result.findings);
+    findings.report(...local.findings);
   }
 }
 

@@ -9,7 +9,7 @@ import {
 import { createTypeChecker } from "./check-types.ts";
 import { ALL_FEATURES, type ArityOf, arityIn, type Environment, type Feature, Findings, NameMaker } from "./context.ts";
 import { comprehensionTermsOf, expandBody, rewriteDynamics } from "./expand.ts";
-import { Locals } from "./locals.ts";
+import { rewriteQueryLocals } from "./locals.ts";
 import { erasePrints, rewritePrintsInBody } from "./print.ts";
 import type { CompiledQuery, Program, QueryExpression, TypeChecker } from "./program.ts";
 import { Globals, resolveBody } from "./resolve.ts";
@@ -123,10 +123,10 @@ const STAGES: readonly Stage[] = [
   resolve,
   capture,
   (body, { environment }) => {
-    const locals = new Locals(environment.names, environment.sources, environment.strict);
-    const rewritten = locals.body(body, new Set());
-    environment.findings.report(...locals.findings);
-    return rewritten;
+    const { names, sources, strict } = environment;
+    const { result, findings } = rewriteQueryLocals(body, names, sources, strict);
+    environment.findings.report(...findings);
+    return result;
   },
   (body, { environment, arityOf }) => templateMapper(environment, arityOf, ROOT_DOCUMENTS).body(body),
   (body, { environment }) => {

@@ -80,6 +80,11 @@ export class NameMaker {
     this.#taken = taken;
   }
 
+  /** A name that a module has of its own, though it looks made. */
+  isTaken(name: string): boolean {
+    return this.#taken.has(name);
+  }
+
   make(): string {
     for (;;) {
       const name = `${this.#prefix}${this.#next++}__`;

@@ -30,6 +30,19 @@ import {
  * @source OPA v1/ast/compile.go, rewriteLocalVars
  */
 
+/**
+ * Scopes that one rule may open. As in OPA, what is inside of `every`, `not { }` and `{ } or { }` is gone through twice, so
+ * that the work doubles with every level; rules as people write them open a few dozen.
+ */
+const MAX_SCOPES = 50_000;
+
+/** How many scopes are left; shared by all branches of a rule. */
+interface Allowance {
+  scopes: number;
+}
+
+class NestingError extends Error {}
+
 type Occurrence = "arg" | "seen" | "assigned" | "declared";
 
 class Scope {
@@ -40,15 +53,23 @@ class Scope {
 }
 
 /** Everything one rule branch (or query) needs while its names are made. */
-export class Locals {
+class Locals {
   readonly #maker: NameMaker;
   readonly #sources: Map<string, string>;
   readonly #strict: boolean;
   readonly #scopes: Scope[];
+  readonly #allowance: Allowance;
   readonly findings: Diagnostic[] = [];
   readonly #mapper: Mapper;
 
-  constructor(maker: NameMaker, sources: Map<string, string>, strict: boolean, scopes: Scope[] = [new Scope()]) {
+  constructor(
+    maker: NameMaker,
+    sources: Map<string, string>,
+    strict: boolean,
+    allowance: Allowance,
+    scopes: Scope[] = [new Scope()],
+  ) {
+    this.#allowance = allowance;
     this.#maker = maker;
     this.#sources = sources;
     this.#strict = strict;
@@ -68,7 +89,7 @@ export class Locals {
       for (const [name, occurrence] of known.occurrences) scope.occurrences.set(name, occurrence);
       for (const [name, count] of known.counts) scope.counts.set(name, count);
     }
-    return new Locals(this.#maker, this.#sources, this.#strict, [scope]);
+    return new Locals(this.#maker, this.#sources, this.#strict, this.#allowance, [scope]);
   }
 
   get #scope(): Scope {
@@ -144,6 +165,7 @@ export class Locals {
   }
 
   #nested<T>(work: () => T): T {
+    if (--this.#allowance.scopes < 0) throw new NestingError();
     this.#scopes.push(new Scope());
     try {
       return work();
@@ -430,22 +452,60 @@ function kindName(term: Term): string {
   return term.kind;
 }
 
+/** Does the work on a rule or query. Where it takes too much, that is the finding. */
+function bounded<T>(
+  at: Location | undefined,
+  unchanged: T,
+  work: (allowance: Allowance) => { readonly result: T; readonly findings: readonly Diagnostic[] },
+): { readonly result: T; readonly findings: readonly Diagnostic[] } {
+  try {
+    return work({ scopes: MAX_SCOPES });
+  } catch (error) {
+    if (!(error instanceof NestingError)) throw error;
+    const finding: Diagnostic = { code: "rego_compile_error", message: "bodies are nested too deeply", at };
+    return { result: unchanged, findings: [finding] };
+  }
+}
+
+/** Names for the variables of a query. */
+export function rewriteQueryLocals(
+  body: Body,
+  maker: NameMaker,
+  sources: Map<string, string>,
+  strict: boolean,
+): { readonly result: Body; readonly findings: readonly Diagnostic[] } {
+  return bounded(body[0]?.at, body, (allowance) => {
+    const locals = new Locals(maker, sources, strict, allowance);
+    return { result: locals.body(body, new Set()), findings: locals.findings };
+  });
+}
+
 /** Names for the variables of a rule and its `else` branches. */
 export function rewriteRuleLocals(
   rule: Rule,
   maker: NameMaker,
   sources: Map<string, string>,
   options: { readonly strict: boolean; readonly signatures: ReadonlyMap<string, Signature> },
-): { readonly rule: Rule; readonly findings: readonly Diagnostic[] } {
+): { readonly result: Rule; readonly findings: readonly Diagnostic[] } {
+  return bounded(rule.at, rule, (allowance) => rewriteRule(rule, maker, sources, options, allowance));
+}
+
+function rewriteRule(
+  rule: Rule,
+  maker: NameMaker,
+  sources: Map<string, string>,
+  options: { readonly strict: boolean; readonly signatures: ReadonlyMap<string, Signature> },
+  allowance: Allowance,
+): { readonly result: Rule; readonly findings: readonly Diagnostic[] } {
   const findings: Diagnostic[] = [];
-  const args = new Locals(maker, sources, options.strict);
+  const args = new Locals(maker, sources, options.strict, allowance);
   const unusedArgs = new Set<string>();
   if (options.strict) for (const arg of rule.head.args ?? []) addVars(arg, unusedArgs);
   const headArgs = rule.head.args?.map((arg) => renameArg(arg, args, findings));
 
   const branches = branchesOf(rule).map((branch, i) => {
     const head = i === 0 && headArgs !== undefined ? { ...branch.head, args: headArgs } : branch.head;
-    return rewriteBranch({ ...branch, head }, args, maker, sources, options, unusedArgs, findings);
+    return rewriteBranch({ ...branch, head }, args, maker, sources, { ...options, allowance }, unusedArgs, findings);
   });
   if (options.strict) {
     for (const name of unusedArgs) {
@@ -458,7 +518,7 @@ export function rewriteRuleLocals(
       }
     }
   }
-  return { rule: chainBranches(branches), findings };
+  return { result: chainBranches(branches), findings };
 }
 
 function rewriteBranch(
@@ -466,7 +526,11 @@ function rewriteBranch(
   args: Locals,
   maker: NameMaker,
   sources: Map<string, string>,
-  options: { readonly strict: boolean; readonly signatures: ReadonlyMap<string, Signature> },
+  options: {
+    readonly strict: boolean;
+    readonly signatures: ReadonlyMap<string, Signature>;
+    readonly allowance: Allowance;
+  },
   unusedArgs: Set<string>,
   findings: Diagnostic[],
 ): Rule {
@@ -474,7 +538,7 @@ function rewriteBranch(
   // Comprehensions in the head are scopes apart: `p := [x | x := 1] if { x := 2 }`.
   const nested = (term: Term): Term => {
     if (isComprehension(term) || term.kind === "templatestring") {
-      const locals = new Locals(maker, sources, options.strict);
+      const locals = new Locals(maker, sources, options.strict, options.allowance);
       const changed = locals.headTerm(term);
       findings.push(...locals.findings);
       return changed;

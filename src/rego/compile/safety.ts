@@ -307,7 +307,8 @@ export function checkHead(rule: Rule, environment: Environment, scopes: RuleRows
         if (known.has(name) || reported.has(name)) return;
         reported.add(name);
         const source = environment.sources.get(name) ?? name;
-        if (isGenerated(source)) return;
+        // OPA trusts what looks like its own names, and then fails on the variable's missing value.
+        if (isGenerated(source) && !environment.names.isTaken(source)) return;
         const hint = isWildcard(source) ? undefined : suggest(source, undefined as never);
         environment.findings.add(
           "rego_unsafe_var_error",

@@ -1,5 +1,6 @@
 import { getKey, isArray, isObject, type JsonObject, type ObjectValue, type Value } from "../value/index.ts";
 import { ANY, anyOf, arrayType, BOOLEAN, NULL, NUMBER, objectType, setType, STRING } from "./make.ts";
+import { MAX_SHOWN_PARTS, type Room } from "./text.ts";
 import type { FunctionType, NamedType, Type } from "./type.ts";
 
 /** A type written in JSON was malformed. The message is OPA's. */
@@ -83,45 +84,43 @@ function listOf(object: ObjectValue, key: string): readonly Value[] {
   return list;
 }
 
-/** Writes a type as capabilities files do: without names and descriptions. Unknown parts are null. */
-export function writeType(type: Type): JsonObject {
+/** Writes a type as capabilities files do: without names and descriptions. Unknown parts are null, parts past a limit `{}`. */
+export function writeType(type: Type, room: Room = { parts: MAX_SHOWN_PARTS }): JsonObject {
+  if (--room.parts < 0) return {};
+  const part = (inner: Type | undefined): JsonObject | null => (inner === undefined ? null : writeType(inner, room));
   switch (type.kind) {
     case "recursive":
       return { name: type.name };
     case "array":
       return {
-        ...(type.dynamic !== undefined && { dynamic: writePart(type.dynamic) }),
-        ...(type.static.length > 0 && { static: type.static.map(writePart) }),
+        ...(type.dynamic !== undefined && { dynamic: part(type.dynamic) }),
+        ...(type.static.length > 0 && { static: type.static.map(part) }),
         type: "array",
       };
     case "object":
       return {
         ...(type.dynamic !== undefined && {
-          dynamic: { key: writePart(type.dynamic.key), value: writePart(type.dynamic.value) },
+          dynamic: { key: part(type.dynamic.key), value: part(type.dynamic.value) },
         }),
         ...(type.static.length > 0 && {
-          static: type.static.map(({ key, value }) => ({ key, value: writePart(value) })),
+          static: type.static.map(({ key, value }) => ({ key, value: part(value) })),
         }),
         type: "object",
       };
     case "set":
-      return { ...(type.of !== undefined && { of: writePart(type.of) }), type: "set" };
+      return { ...(type.of !== undefined && { of: part(type.of) }), type: "set" };
     case "any":
-      return { ...(type.of.length > 0 && { of: type.of.map(writePart) }), type: "any" };
+      return { ...(type.of.length > 0 && { of: type.of.map(part) }), type: "any" };
     case "function":
       return {
-        ...(type.args.length > 0 && { args: type.args.map((arg) => writePart(arg.type)) }),
-        ...(type.result !== undefined && { result: writePart(type.result.type) }),
+        ...(type.args.length > 0 && { args: type.args.map((arg) => part(arg.type)) }),
+        ...(type.result !== undefined && { result: part(type.result.type) }),
         type: "function",
-        ...(type.variadic !== undefined && { variadic: writePart(type.variadic) }),
+        ...(type.variadic !== undefined && { variadic: part(type.variadic) }),
       };
     default:
       return { type: type.kind };
   }
-}
-
-function writePart(type: Type | undefined): JsonObject | null {
-  return type === undefined ? null : writeType(type);
 }
 
 /** A type in an error's details: what is not known is null; operands have their names and descriptions. Keys are sorted. */

@@ -8,6 +8,15 @@ export function unwrap(type: Type | undefined): Exclude<Type, RecursiveType> | u
   return type?.kind === "recursive" ? unwrap(type.type) : type;
 }
 
+/** Types found equal. Types share their parts, so that written out they may be exponentially larger than they are. */
+const equal = new WeakMap<Type, WeakSet<Type>>();
+
+function rememberEqual(a: Type, b: Type): void {
+  const known = equal.get(a);
+  if (known === undefined) equal.set(a, new WeakSet([b]));
+  else known.add(b);
+}
+
 /** The total order that alternatives of `any` are kept in. The unknown type comes first. */
 export function compareTypes(a: Type | undefined, b: Type | undefined): number {
   if (a?.kind === "recursive" && b?.kind === "recursive") return compareStrings(a.name, b.name);
@@ -15,12 +24,20 @@ export function compareTypes(a: Type | undefined, b: Type | undefined): number {
   const y = unwrap(b);
   if (x === y) return 0;
   if (x === undefined || y === undefined) return x === undefined ? -1 : 1;
+  if (x.kind !== y.kind) return RANK[x.kind] - RANK[y.kind];
+  if (equal.get(x)?.has(y) === true) return 0;
+  const difference = compareInside(x, y);
+  if (difference === 0 && RANK[x.kind] > RANK.string) rememberEqual(x, y);
+  return difference;
+}
+
+function compareInside(x: Type, y: Type): number {
   if (x.kind === "array" && y.kind === "array") return compareArrays(x, y);
   if (x.kind === "object" && y.kind === "object") return compareObjects(x, y);
   if (x.kind === "set" && y.kind === "set") return compareTypes(x.of, y.of);
   if (x.kind === "any" && y.kind === "any") return compareLists(x.of, y.of, compareTypes);
   if (x.kind === "function" && y.kind === "function") return compareFunctions(x, y);
-  return RANK[x.kind] - RANK[y.kind];
+  return 0;
 }
 
 function inTurn(...orders: readonly (() => number)[]): number {

@@ -1,27 +1,39 @@
 import { isArray, isObject, isSet, sortedKeys, getKey, toRegoText, type Value } from "../value/index.ts";
 import type { FunctionType, NamedType, Type } from "./type.ts";
 
+/**
+ * Parts of one type that are written out. Types share parts, so that their text may be exponentially larger than they are; OPA
+ * writes all of it.
+ */
+export const MAX_SHOWN_PARTS = 20_000;
+
+/** How many parts may still be written. */
+export interface Room {
+  parts: number;
+}
+
 /** A type as OPA prints it: `any<string, array[any]>`, `object<a: string>[any: any]`, `(number) => string`; `???` where unknown. */
-export function typeText(type: Type | undefined): string {
+export function typeText(type: Type | undefined, room: Room = { parts: MAX_SHOWN_PARTS }): string {
   if (type === undefined) return "???";
+  if (--room.parts < 0) return "…";
+  const text = (part: Type | undefined): string => typeText(part, room);
   switch (type.kind) {
     case "array":
-      return `array${bracketed(type.static.map(typeText))}${type.dynamic === undefined ? "" : `[${typeText(type.dynamic)}]`}`;
+      return `array${bracketed(type.static.map(text))}${type.dynamic === undefined ? "" : `[${text(type.dynamic)}]`}`;
     case "object": {
-      const members = type.static.map(({ key, value }) => `${goText(key)}: ${typeText(value)}`);
-      const dynamic =
-        type.dynamic === undefined ? "" : `[${typeText(type.dynamic.key)}: ${typeText(type.dynamic.value)}]`;
+      const members = type.static.map(({ key, value }) => `${goText(key)}: ${text(value)}`);
+      const dynamic = type.dynamic === undefined ? "" : `[${text(type.dynamic.key)}: ${text(type.dynamic.value)}]`;
       return `object${bracketed(members)}${dynamic}`;
     }
     case "set":
-      return `set[${typeText(type.of)}]`;
+      return `set[${text(type.of)}]`;
     case "any":
-      return `any${bracketed(type.of.map(typeText))}`;
+      return `any${bracketed(type.of.map(text))}`;
     case "function":
       return `${argsText(
         type.args.map((arg) => ({ type: arg.type })),
         type.variadic,
-      )} => ${typeText(type.result?.type)}`;
+      )} => ${text(type.result?.type)}`;
     case "recursive":
       return `recursive(${type.name})`;
     default:

@@ -4,6 +4,9 @@ import { elementOf, propertyOf, valuesOf } from "./union.ts";
 
 type Pair = readonly [Type, Type];
 
+/** Answers for pairs of types that assume nothing: types share parts, and each pair of parts is asked for many times. */
+const answers = new WeakMap<Type, WeakMap<Type, boolean>>();
+
 /**
  * Whether some value is of both types. False where either is unknown. Source: OPA v1/ast/check.go, unifies.
  *
@@ -17,6 +20,25 @@ export function unifies(left: Type | undefined, right: Type | undefined, assumed
     if (assumed.some(([x, y]) => x === a && y === b)) return true;
     assumed = [...assumed, [a, b]];
   }
+  if (assumed.length > 0 || !isComposite(a) || !isComposite(b)) return unifiesInside(a, b, assumed);
+  let known = answers.get(a);
+  if (known === undefined) {
+    known = new WeakMap();
+    answers.set(a, known);
+  }
+  let answer = known.get(b);
+  if (answer === undefined) {
+    answer = unifiesInside(a, b, assumed);
+    known.set(b, answer);
+  }
+  return answer;
+}
+
+function isComposite({ kind }: Type): boolean {
+  return kind === "array" || kind === "object" || kind === "any";
+}
+
+function unifiesInside(a: Type, b: Type, assumed: readonly Pair[]): boolean {
   if (a.kind === "any" || b.kind === "any")
     return (a.kind === "any" && anyUnifies(a, b, assumed)) || (b.kind === "any" && anyUnifies(b, a, assumed));
   if (a.kind === "array" && b.kind === "array") return arraysUnify(a, b, assumed);

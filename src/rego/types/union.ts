@@ -187,22 +187,31 @@ export function propertyOf(type: ObjectType, key: Value): Type | undefined {
 }
 
 /** Whether any part of a type is not known. Alternatives of `any` count as known. */
-export function isUnknown(type: Type | undefined, seen: ReadonlySet<Type> = new Set()): boolean {
+export function isUnknown(type: Type | undefined): boolean {
+  return hasUnknown(type, new Set());
+}
+
+/** @param seen parts that are being looked at, or are known throughout. */
+function hasUnknown(type: Type | undefined, seen: Set<Type>): boolean {
   const of = unwrap(type);
   if (of === undefined) return true;
   if (seen.has(of)) return false;
-  const inside = (part: Type | undefined) => isUnknown(part, new Set(seen).add(of));
+  const inside = (part: Type | undefined) => hasUnknown(part, seen);
   switch (of.kind) {
     case "function":
+      seen.add(of);
       return of.args.some((arg) => inside(arg.type)) || inside(of.result?.type);
     case "array":
+      seen.add(of);
       return of.static.some(inside) || (of.dynamic !== undefined && inside(of.dynamic));
     case "object":
+      seen.add(of);
       return (
         of.static.some(({ value }) => inside(value)) ||
         (of.dynamic !== undefined && (inside(of.dynamic.key) || inside(of.dynamic.value)))
       );
     case "set":
+      seen.add(of);
       return inside(of.of);
     default:
       return false;
