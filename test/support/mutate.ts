@@ -10,7 +10,7 @@ export function chance(seed: number): (below: number) => number {
 }
 
 /** Pieces of Rego that mean something, most of all in the wrong place. */
-const PIECES: readonly string[] = [
+export const PIECES: readonly string[] = [
   ..."{ } [ ] ( ) , : ; . | & + - * / % = := == < <= ! $ @ # \\ _".split(" "),
   ..."not some every in if contains else with as default import package null true input data future rego and or".split(
     " ",
