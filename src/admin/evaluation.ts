@@ -10,7 +10,7 @@ import {
   type Solution,
 } from "../rego/engine/index.ts";
 import type { JsonObject, Value } from "../rego/value/index.ts";
-import type { Logger } from "../telemetry/index.ts";
+import { type Logger, redactCredentials } from "../telemetry/index.ts";
 import { ApiError } from "./api-error.ts";
 import type { ApiRequest } from "./http.ts";
 
@@ -91,7 +91,7 @@ export class ApiEvaluator {
         maxSteps: evaluationSteps,
         strictBuiltinErrors: what.strictBuiltinErrors === true,
         print: (line, at) =>
-          logger.info(at === undefined ? line : `${at.source.name}:${at.row}: ${line}`, {
+          logger.info(redactCredentials(at === undefined ? line : `${at.source.name}:${at.row}: ${line}`), {
             ...(decisionId !== "" && { "decision-id": decisionId }),
           }),
       },

@@ -5,6 +5,10 @@ import type { PlainObject, Section } from "./section.ts";
 export interface CardeaConfig {
   readonly onError: "deny" | "error_response" | "rpc_error";
   readonly guardsPaths: boolean;
+  /** Refuses JSON bodies in which an object has a member twice. */
+  readonly refusesDuplicateMembers: boolean;
+  /** Restricts policies to what this file allows; absent for all there is. */
+  readonly capabilitiesFile: string | undefined;
   /** "Now" of a decision: the clock's, or the request's own time. */
   readonly timeSource: "system" | "request";
   readonly trustJwtAuthnMetadata: boolean;
@@ -78,6 +82,8 @@ export function readCardea(section: Section): CardeaConfig {
   const config: CardeaConfig = {
     onError: section.choice("on_error", ["deny", "error_response", "rpc_error"], "deny"),
     guardsPaths: section.choice("path_guard", ["off", "deny"], "off") === "deny",
+    refusesDuplicateMembers: section.choice("duplicate_members", ["last", "deny"], "last") === "deny",
+    capabilitiesFile: section.string("capabilities"),
     timeSource: section.choice("time_source", ["system", "request"], "system"),
     trustJwtAuthnMetadata: identity.boolean("trust_jwt_authn_metadata", false),
     isMeshDescribed: section.has("mesh"),

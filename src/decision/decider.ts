@@ -23,7 +23,7 @@ import {
   Suspension,
 } from "../rego/engine/index.ts";
 import { type JsonObject, toJsonText, type Value } from "../rego/value/index.ts";
-import type { Logger, Span } from "../telemetry/index.ts";
+import { type Logger, redactCredentials, type Span } from "../telemetry/index.ts";
 import type { Outcome } from "./outcome.ts";
 import { envoyMetadataOf, type Subject, tokenRequestOf } from "./subject.ts";
 import { withinDeadline } from "./within-deadline.ts";
@@ -362,7 +362,7 @@ export class Ruling {
       deadlineMs: Math.min(this.#call.deadlineMs, nowMs + limits.evaluationMs),
       maxSteps: limits.evaluationSteps,
       print: (line, at) =>
-        logger.info(at === undefined ? line : `${at.source.name}:${at.row}: ${line}`, {
+        logger.info(redactCredentials(at === undefined ? line : `${at.source.name}:${at.row}: ${line}`), {
           "decision-id": this.decisionId,
         }),
       nondeterministic: this.#nondeterministic,

@@ -8,6 +8,8 @@ import { toV2Attributes } from "./v2.ts";
 export interface InputOptions {
   /** Leaves `parsed_body` and `truncated_body` out: `skip-request-body-parse`. */
   readonly skipBody: boolean;
+  /** Refuses JSON bodies in which an object has a member twice: of two readers each may see another. */
+  readonly refusesDuplicateMembers?: boolean;
   /** Decodes gRPC bodies; absent without `proto-descriptor`. */
   readonly grpcBodies: GrpcBodyDecoder | undefined;
 }
@@ -32,7 +34,7 @@ export function toInput(request: CheckRequest, options: InputOptions): JsonObjec
   input["parsed_path"] = target.path;
   input["parsed_query"] = fromLists(target.query);
   if (!options.skipBody) {
-    const { body, isTruncated } = parseBody(request.http, target.path, options.grpcBodies);
+    const { body, isTruncated } = parseBody(request.http, target.path, options);
     input["parsed_body"] = body;
     input["truncated_body"] = isTruncated;
   }

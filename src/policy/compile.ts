@@ -1,4 +1,4 @@
-import { type Builtin, compile, type Policy } from "../rego/engine/index.ts";
+import { allowedBuiltins, type Builtin, type Capabilities, compile, type Policy } from "../rego/engine/index.ts";
 import { nodeBuiltins } from "../rego/node.ts";
 import type { Value } from "../rego/value/index.ts";
 import type { Declared } from "./declared.ts";
@@ -12,18 +12,20 @@ export interface CompilerOptions {
   readonly version: RegoVersion;
   /** Keep `print` calls; erased, they cost nothing. */
   readonly keepPrint: boolean;
+  /** What policies may call. Default: every builtin there is. */
+  readonly capabilities?: Capabilities | undefined;
   /** Builtins of our own, over the schedules and rate limits of the policy documents. */
   readonly extend?: (declared: Declared | undefined) => readonly Builtin[];
 }
 
-/** A compiler with every builtin there is. */
-export function regoCompiler({ version, keepPrint, extend = () => [] }: CompilerOptions): Compile {
+export function regoCompiler({ version, keepPrint, capabilities, extend = () => [] }: CompilerOptions): Compile {
+  const allowed = allowedBuiltins(nodeBuiltins, capabilities);
   return (modules, data, declared) =>
     compile({
       modules: [...modules, ...(declared?.modules ?? [])],
       data,
       version,
-      builtins: [...nodeBuiltins, ...extend(declared)],
+      builtins: [...allowed, ...extend(declared)],
       keepPrint,
     });
 }

@@ -58,6 +58,7 @@ import {
 import { GrpcListener } from "./grpc-listener.ts";
 import { composeBundles } from "./compose-bundles.ts";
 import { composeDeclared, type DeclaredParts } from "./compose-declared.ts";
+import { type Permissions, readPermissions } from "./compose-capabilities.ts";
 import { composeStatus } from "./compose-status.ts";
 import { composeTracing } from "./compose-tracing.ts";
 import { httpAuthzHandler } from "./http-authz.ts";
@@ -118,14 +119,15 @@ export async function compose(options: ComposeOptions): Promise<Parts> {
   const metrics = new Metrics();
   const states = new PluginStates();
   const declared = await composeDeclared(config, metrics, logger);
-  const store = new PolicyStore(compiler(options, declared), declared.mesh);
+  const permissions = await readPermissions(config.cardea.capabilitiesFile);
+  const store = new PolicyStore(compiler(options, declared, permissions), declared.mesh);
   store.onPublish((snapshot) => {
     metrics.policyGeneration.set(snapshot.generation);
     metrics.policyLoaded.setToCurrentTime();
   });
   const recorder = composeRecorder(options, store, labels, runtime, metrics);
   const tracing = await composeTracing(config.tracing, logger);
-  const io = lazyIo(config, declared);
+  const io = lazyIo(config, declared, permissions);
   const { plugin } = config;
   const entrypoint = plugin === undefined ? undefined : entrypointOf(plugin);
   const accept = entrypoint === undefined ? () => undefined : keepEntrypoint(entrypoint);
@@ -190,8 +192,13 @@ export async function compose(options: ComposeOptions): Promise<Parts> {
 }
 
 /** `print` costs something even when nobody reads it: it is compiled out above log level info, as in OPA. */
-function compiler({ regoVersion, logger }: ComposeOptions, { extend }: DeclaredParts): Compile {
-  return regoCompiler({ version: regoVersion, keepPrint: logger.isEnabled("info"), extend });
+function compiler(
+  { regoVersion, logger }: ComposeOptions,
+  { extend }: DeclaredParts,
+  permissions: Permissions | undefined,
+): Compile {
+  const capabilities = permissions?.capabilities;
+  return regoCompiler({ version: regoVersion, keepPrint: logger.isEnabled("info"), capabilities, extend });
 }
 
 function composeRecorder(
@@ -304,6 +311,7 @@ async function composeService(
       dryRun: plugin.dryRun,
       guardsPaths: cardea.guardsPaths,
       skipBody: plugin.skipRequestBodyParse,
+      refusesDuplicateMembers: cardea.refusesDuplicateMembers,
       grpcBodies: await grpcBodies(plugin.protoDescriptor),
     },
     {
@@ -342,7 +350,9 @@ async function composeGrpc(
     allowedPrincipals: cardea.grpc.tls?.allowedPrincipals ?? [],
     logger,
     tracing,
-    onInFlight: (change) => metrics.inFlight.inc(change),
+    onInFlight: (change) => {
+      metrics.inFlight += change;
+    },
     onRefused: (reason) => metrics.connectionsRefused.inc({ reason }),
   });
 }
@@ -365,7 +375,9 @@ async function composeHttpAuthz(
     allowedPrincipals: httpAuthz.tls?.allowedPrincipals ?? [],
     logger,
     tracing,
-    onInFlight: (change) => metrics.inFlight.inc(change),
+    onInFlight: (change) => {
+      metrics.inFlight += change;
+    },
   });
   return new HttpListener(handler, {
     address: parseHttpAddress(httpAuthz.addr),
@@ -400,14 +412,18 @@ async function tlsFiles(path: string, tls: GrpcTlsConfig | undefined, logger: Lo
 }
 
 /** The HTTP client for policies is loaded when one first asks for it. */
-function lazyIo(config: Config, { host }: DeclaredParts): TracedIo {
+function lazyIo(config: Config, { host }: DeclaredParts, permissions: Permissions | undefined): TracedIo {
   let answer: Promise<TracedIo> | undefined;
   return async (request, span) => {
     // Counters need no HTTP client.
     if (request.kind === "host") return host(request.name, request.operand);
     answer ??= import("./rego-io.ts").then(({ RegoIo }) => {
       const { interQueryMaxBytes } = config.caching;
-      return new RegoIo(interQueryMaxBytes === undefined ? {} : { cacheBytes: interQueryMaxBytes }).answer;
+      const hosts = permissions?.hosts;
+      return new RegoIo({
+        ...(interQueryMaxBytes !== undefined && { cacheBytes: interQueryMaxBytes }),
+        ...(hosts !== undefined && { allowedHosts: hosts }),
+      }).answer;
     });
     return (await answer)(request, span);
   };

@@ -9,6 +9,7 @@ export {
   SILENT_LOGGER,
 } from "./logger.ts";
 export { type LineStyle, type LogFormat, type LogLine, PLAIN_LINES, renderLine } from "./line-style.ts";
+export { redactCredentials } from "./redact.ts";
 export { rfc3339Millis, rfc3339Seconds } from "./rfc3339.ts";
 export { METRICS, Metrics } from "./metrics.ts";
 export { openTracing } from "./open-tracing.ts";

@@ -52,7 +52,8 @@ export class Metrics {
   readonly tokenKeyFetches = this.#counter("cardea_token_key_fetches_total", ["source", "result"]);
   readonly faults = this.#counter("cardea_faults_total", ["reason"]);
   readonly connectionsRefused = this.#counter("cardea_connections_refused_total", ["reason"]);
-  readonly inFlight = this.#gauge("cardea_checks_in_flight");
+  /** Checks being decided now. */
+  inFlight = 0;
   readonly decisionDuration = this.#histogram("cardea_decision_duration_seconds", DECISION_BUCKETS, []);
   // Of several workers the latest counts: a sum would be no generation.
   readonly policyGeneration = this.#gauge("cardea_policy_generation", "max");
@@ -65,6 +66,10 @@ export class Metrics {
   #pluginErrors: Counter | undefined;
   #hasDefaults = false;
   #sum: (() => Promise<string>) | undefined;
+
+  constructor() {
+    this.#gauge("cardea_checks_in_flight", "sum", (gauge) => gauge.set(this.inFlight));
+  }
 
   /** The plugin's own two, only with `enable-performance-metrics`. */
   enablePluginMetrics(options: PluginMetricsOptions): void {
@@ -155,8 +160,19 @@ export class Metrics {
     return new Counter({ name, help: METRICS[name], labelNames, registers: [this.registry], collect });
   }
 
-  #gauge(name: keyof typeof METRICS, aggregator: "sum" | "max" = "sum"): Gauge {
-    return new Gauge({ name, help: METRICS[name], aggregator, registers: [this.registry] });
+  #gauge(
+    name: keyof typeof METRICS,
+    aggregator: "sum" | "max",
+    collect: (gauge: Gauge) => void = () => undefined,
+  ): Gauge {
+    const gauge: Gauge = new Gauge({
+      name,
+      help: METRICS[name],
+      aggregator,
+      registers: [this.registry],
+      collect: () => collect(gauge),
+    });
+    return gauge;
   }
 
   #histogram(name: keyof typeof METRICS, buckets: readonly number[], labelNames: string[]): Histogram {

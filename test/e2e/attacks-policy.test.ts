@@ -1,7 +1,12 @@
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { afterEach, describe, expect, test } from "vitest";
 import type { PlainObject } from "../../src/config/index.ts";
 import { httpRequest } from "../support/checks.ts";
 import { isAllowed, startServer, type TestServer } from "../support/server.ts";
+import { SILENT_LOGGER } from "../../src/telemetry/index.ts";
 
 // Cases of the categories response, codegen, cost and failmode that are recipes for policies.
 
@@ -143,6 +148,79 @@ describe("policies as code", () => {
   });
 });
 
+describe("builtins that capabilities leave out", () => {
+  /** Capabilities as `opa capabilities` prints them, with a few builtins. */
+  const CAPABILITIES = JSON.stringify({
+    builtins: ["eq", "equal", "count", "plus"].map((name) => ({
+      name,
+      decl: { type: "function", args: [{ type: "any" }, { type: "any" }], result: { type: "boolean" } },
+    })),
+    allow_net: ["127.0.0.1"],
+  });
+  const SAFE = odd("");
+
+  async function restricted(policy: string): Promise<TestServer> {
+    const server = await startServer({
+      policy,
+      files: { "capabilities.json": CAPABILITIES },
+      config: (folder) => ({ cardea: { capabilities: `${folder}/capabilities.json` } }),
+    });
+    closing.push(() => server.stop());
+    return server;
+  }
+
+  test.for([
+    // codegen-013: also where `with` would bring it in by the back door (CVE-2022-36085)
+    {
+      id: "codegen-013",
+      rule: "allow if f(1) with f as http.send\n\nf(x) := x",
+      names: "var http is unsafe",
+    },
+    { id: "codegen-013", rule: "allow if data.x.y with data.x as http.send", names: "var http is unsafe" },
+    { id: "codegen-013", rule: "allow if count([1]) == 1 with count as http.send", names: "var http is unsafe" },
+    {
+      id: "codegen-013",
+      rule: "allow if 1 == 1 with http.send as mock\n\nmock(_) := 1",
+      names: "with keyword target must reference existing input, data, or a function",
+    },
+    // codegen-014
+    { id: "codegen-014", rule: 'allow if http.send({"method": "GET", "url": "http://a"})', names: "http.send" },
+    { id: "codegen-014", rule: "allow if opa.runtime()", names: "opa.runtime" },
+    { id: "codegen-014", rule: 'allow if io.jwt.decode("")', names: "io.jwt.decode" },
+    { id: "codegen-014", rule: 'allow if rego.parse_module("", "")', names: "rego.parse_module" },
+    { id: "codegen-014", rule: 'allow if net.lookup_ip_addr("a")', names: "net.lookup_ip_addr" },
+  ])("$id: $rule", async ({ rule, names }) => {
+    await expect(restricted(odd(rule))).rejects.toThrow(names);
+    const { server, connect } = await restricted(SAFE);
+    const client = connect();
+    const { generation } = server.store.current;
+    expect(() => server.store.updateBase({ modules: [{ file: "p.rego", text: odd(rule) }], data: {} })).toThrow(names);
+    expect(server.store.current.generation).toBe(generation);
+    expect(isAllowed(await client.check(GOOD))).toBe(true);
+  });
+
+  test("a file that cannot be read keeps the server from starting", async () => {
+    await expect(start(SAFE, { capabilities: "/nowhere.json" })).rejects.toThrow("cardea.capabilities: /nowhere.json");
+  });
+});
+
+test("codegen-016: what a policy prints has no credentials in it", async () => {
+  const lines: string[] = [];
+  const logger = { ...SILENT_LOGGER, isEnabled: () => true, info: (line: string) => void lines.push(line) };
+  const server = await startServer({
+    policy: odd("allow if {\n\tis_bad\n\tprint(input.attributes.request.http.headers)\n}"),
+    options: { logger },
+  });
+  closing.push(() => server.stop());
+  const token = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.c2lnbmF0dXJl";
+  const headers = { authorization: `Bearer ${token}`, "x-other": "kept" };
+  expect(isAllowed(await server.connect().check(httpRequest({ method: "GET", path: "/bad", headers })))).toBe(true);
+  const printed = lines.join("\n");
+  expect(printed).toContain("kept");
+  expect(printed).toContain("Bearer [redacted]");
+  expect(printed).not.toContain(token);
+});
+
 describe("what one check may cost", () => {
   const LIMITS = { limits: { evaluation_ms: 200 } };
   const MANY = "numbers.range(1, 100000)";
@@ -175,6 +253,54 @@ describe("what one check may cost", () => {
     await expectDenied(odd(send("http://127.0.0.1:1/")));
   });
 });
+
+test("cost-013: answers that http.send keeps are bounded, however many addresses there are", async () => {
+  const body = JSON.stringify("x".repeat(20_000));
+  const stub = createServer((_message, response) => {
+    response.writeHead(200, { "content-type": "application/json" }).end(body);
+  });
+  await new Promise<void>((resolve) => stub.listen(0, "127.0.0.1", resolve));
+  closing.push(() => {
+    stub.closeAllConnections();
+    stub.close();
+  });
+  const url = `http://127.0.0.1:${(stub.address() as AddressInfo).port}`;
+  const server = await start(
+    odd(`allow if {
+	is_bad
+	url := concat("", ["${url}/", input.attributes.request.http.headers["x-random"]])
+	http.send({"method": "GET", "url": url, "force_cache": true, "force_cache_duration_seconds": 3600}).status_code == 200
+}`),
+    { limits: { evaluation_ms: 10_000 } },
+    { caching: { inter_query_builtin_cache: { max_size_bytes: 1_000_000 } } },
+  );
+  const client = server.connect();
+  const flood = async (from: number, count: number): Promise<void> => {
+    for (let i = from; i < from + count; i += 50)
+      await Promise.all(
+        Array.from({ length: 50 }, async (_, k) => {
+          const headers = { "x-random": `n${i + k}` };
+          expect(isAllowed(await client.check(httpRequest({ method: "GET", path: "/bad", headers })))).toBe(true);
+        }),
+      );
+  };
+  await flood(0, 500);
+  const before = heldBytes();
+  // Without a bound this would keep 40 MB.
+  await flood(500, 2000);
+  expect(heldBytes() - before).toBeLessThan(15_000_000);
+  expect(isAllowed(await client.check(GOOD))).toBe(true);
+});
+
+/** What is left when the collector has run. */
+function heldBytes(): number {
+  setFlagsFromString("--expose-gc");
+  const collect = runInNewContext("gc") as () => void;
+  collect();
+  collect();
+  const { heapUsed, external } = process.memoryUsage();
+  return heapUsed + external;
+}
 
 describe("failing", () => {
   test("failmode-001: a data source that is too slow denies", async () => {

@@ -264,6 +264,7 @@ export const ATTACK_POLICIES: ReadonlyMap<string, () => AttackPolicy> = new Map(
           "is_number(input.parsed_body.amount)\n\tinput.parsed_body.amount <= 100\n\tinput.truncated_body == false",
         ),
         order('{"amount": 5}'),
+        { duplicate_members: "deny" },
       ),
   ],
   ["P11A", () => rego(ORDERS("input.parsed_body.approved == true"), order('{"approved": true}'))],

@@ -3,10 +3,16 @@ import { InputError } from "../errors.ts";
 import { textOf } from "../go-text.ts";
 import type { HttpFacts } from "../request.ts";
 import { parseQuery } from "../url.ts";
+import { duplicateMember } from "./duplicate-members.ts";
 import type { GrpcBodyDecoder } from "./grpc.ts";
 import { parseJsonBody } from "./json.ts";
 import { parseMultipartBody } from "./multipart.ts";
 import type { ParsedBody } from "./parsed-body.ts";
+
+export interface BodyOptions {
+  readonly grpcBodies: GrpcBodyDecoder | undefined;
+  readonly refusesDuplicateMembers?: boolean;
+}
 
 const NOT_PARSED: ParsedBody = { body: null, isTruncated: false };
 const TRUNCATED: ParsedBody = { body: null, isTruncated: true };
@@ -20,14 +26,14 @@ const TRUNCATED: ParsedBody = { body: null, isTruncated: true };
 export function parseBody(
   http: HttpFacts,
   path: readonly string[],
-  grpcBodies: GrpcBodyDecoder | undefined,
+  { grpcBodies, refusesDuplicateMembers = false }: BodyOptions,
 ): ParsedBody {
   // Envoy's own word for a body it cut off; reliable where content-length is absent.
   if (header(http, "x-envoy-auth-partial-body") === "true") return TRUNCATED;
   const contentType = header(http, "content-type");
   if (contentType === undefined) return NOT_PARSED;
   if (contentType.includes("application/json"))
-    return withPayload(http, (bytes, text) => parseJsonBody(text ?? textOf(bytes)));
+    return withPayload(http, (bytes, text) => readJson(text ?? textOf(bytes), refusesDuplicateMembers));
   if (contentType.includes("application/grpc"))
     return grpcBodies === undefined || http.rawBody.length === 0 ? NOT_PARSED : grpcBodies.decode(path, http.rawBody);
   if (contentType.includes("application/x-www-form-urlencoded"))
@@ -39,6 +45,13 @@ export function parseBody(
     });
   }
   return NOT_PARSED;
+}
+
+function readJson(text: string, refusesDuplicateMembers: boolean): Value {
+  const body = parseJsonBody(text);
+  const twice = refusesDuplicateMembers ? duplicateMember(text) : undefined;
+  if (twice !== undefined) throw new InputError(`duplicate member ${quoteGo(twice)}`);
+  return body;
 }
 
 /** @param parse  Gets the payload as bytes, and as text where Envoy sent text. */

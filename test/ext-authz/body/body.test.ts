@@ -9,7 +9,7 @@ function body(headers: JsonObject, text: string | Buffer) {
   return parseBody(
     { path: "/", headers, body: isText ? text : "", rawBody: isText ? Buffer.alloc(0) : text },
     ["a", "b"],
-    undefined,
+    { grpcBodies: undefined },
   );
 }
 
