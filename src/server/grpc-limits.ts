@@ -32,6 +32,8 @@ export function serverOptions(limits: GrpcLimits): ServerOptions {
   return {
     "grpc.max_receive_message_length": limits.maxReceiveBytes,
     "grpc.max_send_message_length": limits.maxSendBytes,
+    // Its books about every call and message are read by a service that is not offered here.
+    "grpc.enable_channelz": 0,
     "grpc.max_concurrent_streams": limits.maxConcurrentStreams,
     "grpc-node.max_session_memory": limits.sessionMemoryMiB,
     "grpc.keepalive_time_ms": limits.keepaliveTimeMs,

@@ -1,4 +1,10 @@
-import { type handleUnaryCall, Server, type ServerUnaryCall, type ServiceDefinition } from "@grpc/grpc-js";
+import {
+  type handleUnaryCall,
+  Server,
+  type ServerUnaryCall,
+  type ServiceDefinition,
+  type StatusObject,
+} from "@grpc/grpc-js";
 import type { Call } from "../decision/index.ts";
 import { type ApiVersion, type AuthorizationService, Code, FAULTS, RpcError } from "../ext-authz/index.ts";
 import type { Logger, Span, Tracing } from "../telemetry/index.ts";
@@ -8,6 +14,7 @@ import { type GrpcLimits, limitConnections, limitSessions, serverOptions, sessio
 import { endingSpan, receiveCall, type ServerAddress } from "./grpc-tracing.ts";
 import { formatAddress, type ListenAddress, parseGrpcAddress, removeStaleSocket } from "./listen-address.ts";
 import type { TlsFiles } from "./tls-files.ts";
+import { Turn } from "./turn.ts";
 
 export interface GrpcListenerOptions {
   /** As the plugin's `addr` is written. */
@@ -43,6 +50,7 @@ export class GrpcListener {
   readonly #options: GrpcListenerOptions;
   readonly #service: AuthorizationService;
   readonly #server: Server;
+  readonly #turn = new Turn();
   #inFlight = 0;
   #boundPort: number | undefined;
   #boundTo: ServerAddress | undefined;
@@ -144,25 +152,31 @@ export class GrpcListener {
         callback({ code: FAULTS.overloaded.rpcCode, details: "too many concurrent checks" });
         return;
       }
-      this.#inFlight++;
-      this.#options.onInFlight(1);
-      this.#service
-        .check(call.request, api, callOf(call, span))
-        .then(
-          (reply) => callback(null, reply),
-          (cause: unknown) => {
-            if (cause instanceof RpcError) callback({ code: cause.code, details: cause.message });
-            else {
-              this.#options.logger.error("Check failed.", { err: cause });
-              callback({ code: Code.UNKNOWN, details: "internal error" });
-            }
+      this.#count(1);
+      this.#turn.add(() => {
+        this.#service.check(call.request, api, callOf(call, span)).then(
+          (reply) => {
+            this.#count(-1);
+            callback(null, reply);
           },
-        )
-        .finally(() => {
-          this.#inFlight--;
-          this.#options.onInFlight(-1);
-        });
+          (cause: unknown) => {
+            this.#count(-1);
+            callback(this.#statusOf(cause));
+          },
+        );
+      });
     };
+  }
+
+  #count(change: 1 | -1): void {
+    this.#inFlight += change;
+    this.#options.onInFlight(change);
+  }
+
+  #statusOf(cause: unknown): Pick<StatusObject, "code" | "details"> {
+    if (cause instanceof RpcError) return { code: cause.code, details: cause.message };
+    this.#options.logger.error("Check failed.", { err: cause });
+    return { code: Code.UNKNOWN, details: "internal error" };
   }
 }
 
