@@ -80,6 +80,7 @@ export class Authenticator {
   readonly #sources = new Map<string, KeySource>();
   #sourcesByRule = new WeakMap<TokenRule, KeySource>();
   readonly #verdicts: VerdictCache;
+  #lastParsed: ParsedToken | undefined;
   readonly #introspector: Introspector;
 
   constructor(options: AuthenticatorOptions = {}) {
@@ -143,35 +144,31 @@ export class Authenticator {
     const nowMs = options.nowMs ?? this.#steady.nowMs();
     const isSorted = rules.every((rule, i) => i === 0 || byIssuer(rules[i - 1] as TokenRule, rule) <= 0);
     const sorted = isSorted ? rules : [...rules].sort(byIssuer);
+    const search = new TokenSearch(sorted, request);
     try {
-      return this.#decide(sorted, request, (rule, found) => this.#acceptNow(rule, found, nowMs));
+      return this.#decide(search, (rule, found) => this.#acceptNow(rule, found, nowMs));
     } catch (error) {
       if (error !== NEEDS_WAITING) throw error;
-      return this.#authenticateLater(sorted, request, nowMs, options.waitMs ?? Number.POSITIVE_INFINITY);
+      return this.#authenticateLater(search, nowMs, options.waitMs ?? Number.POSITIVE_INFINITY);
     }
   }
 
-  async #authenticateLater(
-    rules: readonly TokenRule[],
-    request: TokenRequest,
-    nowMs: number,
-    waitMs: number,
-  ): Promise<Authentication> {
+  async #authenticateLater(search: TokenSearch, nowMs: number, waitMs: number): Promise<Authentication> {
     const deadlineMs = this.#clock.monotonicMs() + waitMs;
     // Everything is looked up first, then decided as if it had been there all along.
-    const results = new Map<string, Accepted | TokenRefused>();
-    for (const rule of rules) {
+    const results = new Map<FoundToken, Accepted | TokenRefused>();
+    for (const [i, rule] of search.rules.entries()) {
       let isAccepted = false;
-      for (const found of tokensOf(rule, request)) {
+      for (const found of search.readable(i)) {
         const result = await this.#acceptLater(rule, found, nowMs, deadlineMs);
-        results.set(resultKey(rules, rule, found), result);
+        results.set(found, result);
         isAccepted = !(result instanceof TokenRefused);
         if (!isAccepted) break;
       }
       if (isAccepted) break;
     }
-    return this.#decide(rules, request, (rule, found) => {
-      const result = results.get(resultKey(rules, rule, found));
+    return this.#decide(search, (_rule, found) => {
+      const result = results.get(found);
       if (result === undefined) throw new TokenRefused("malformed_token", "the token was not looked at");
       if (result instanceof TokenRefused) throw result;
       return result;
@@ -182,17 +179,14 @@ export class Authenticator {
    * The first rule all of whose tokens are accepted decides. If there is none but some rule found a token, the request
    * is refused; a refusal for another reason than the issuer says more. @see Envoy jwt_authn verifier.cc
    */
-  #decide(
-    rules: readonly TokenRule[],
-    request: TokenRequest,
-    accept: (rule: TokenRule, found: FoundToken) => Accepted,
-  ): Authentication {
+  #decide(search: TokenSearch, accept: (rule: TokenRule, found: FoundToken) => Accepted): Authentication {
+    const { rules } = search;
     let refusal: TokenRefused | undefined;
-    for (const rule of rules) {
+    for (const [i, rule] of rules.entries()) {
       try {
         let accepted: Accepted | undefined;
-        // Cookies before parameters before headers; all of them must be good.
-        for (const found of findTokens(rule, request).toReversed()) accepted = accept(rule, found);
+        // All of them must be good.
+        for (const found of search.of(i)) accepted = accept(rule, found);
         if (accepted !== undefined) return this.#authenticated(rules, accepted);
       } catch (error) {
         const refused = refusalOf(error);
@@ -313,9 +307,12 @@ export class Authenticator {
     }
   }
 
+  /** A token that is new is asked for twice in a row: to see that it is, and to verify it. */
   #parse(token: string): ParsedToken {
+    if (this.#lastParsed?.token === token) return this.#lastParsed;
     const { maxTokenLength, maxDepth } = this.#settings;
-    return readToken(token, { maxTokenLength, maxDepth });
+    this.#lastParsed = readToken(token, { maxTokenLength, maxDepth });
+    return this.#lastParsed;
   }
 
   /** Issuer, then times, then audience, as Envoy's jwt_authn. @throws {TokenRefused | JwtError} */
@@ -377,15 +374,41 @@ function byIssuer(a: TokenRule, b: TokenRule): number {
   return a.issuer < b.issuer ? -1 : a.issuer > b.issuer ? 1 : 0;
 }
 
-function tokensOf(rule: TokenRule, request: TokenRequest): readonly FoundToken[] {
-  try {
-    return findTokens(rule, request).toReversed();
-  } catch (error) {
-    if (error instanceof TokenRefused) return []; // said again when it is decided
-    throw error;
-  }
-}
+/** The tokens of one request, looked for once for each rule. */
+class TokenSearch {
+  readonly rules: readonly TokenRule[];
+  readonly #request: TokenRequest;
+  readonly #found: (readonly FoundToken[] | TokenRefused)[] = [];
 
-function resultKey(rules: readonly TokenRule[], rule: TokenRule, { token }: FoundToken): string {
-  return `${rules.indexOf(rule)} ${token}`;
+  constructor(rules: readonly TokenRule[], request: TokenRequest) {
+    this.rules = rules;
+    this.#request = request;
+  }
+
+  /** Those of a rule: cookies before parameters before headers. @throws {TokenRefused} */
+  of(i: number): readonly FoundToken[] {
+    this.#found[i] ??= this.#search(this.rules[i] as TokenRule);
+    const found = this.#found[i];
+    if (found instanceof TokenRefused) throw found;
+    return found;
+  }
+
+  /** The same, where they can be read. */
+  readable(i: number): readonly FoundToken[] {
+    try {
+      return this.of(i);
+    } catch (error) {
+      if (error instanceof TokenRefused) return []; // said again when it is decided
+      throw error;
+    }
+  }
+
+  #search(rule: TokenRule): readonly FoundToken[] | TokenRefused {
+    try {
+      return findTokens(rule, this.#request).toReversed();
+    } catch (error) {
+      if (error instanceof TokenRefused) return error;
+      throw error;
+    }
+  }
 }

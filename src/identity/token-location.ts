@@ -73,6 +73,7 @@ function fromQuery(path: string, names: readonly string[]): readonly FoundToken[
   const question = path.indexOf("?");
   if (question < 0) return [];
   const query = path.slice(question + 1).split("#", 1)[0] as string;
+  if (!names.some((name) => query.includes(name))) return [];
   const first = new Map<string, string>();
   for (const pair of query.split("&")) {
     const [name, value] = splitOnce(pair, "=");

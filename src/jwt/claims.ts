@@ -1,4 +1,5 @@
-import { encodeBase64Url } from "../base/index.ts";
+import { isUtf8 } from "node:buffer";
+import { LruMap } from "../base/index.ts";
 import { JwtError } from "./errors.ts";
 import { decodePart, splitToken } from "./parse.ts";
 import { parseStrictJson, type StrictJson, StrictJsonError } from "./strict-json.ts";
@@ -40,16 +41,7 @@ export interface TokenLimits {
 export function parseToken(token: string, limits: TokenLimits): ParsedToken {
   if (token.length > limits.maxTokenLength) throw new JwtError("token_too_large", "the token is too long");
   const parts = splitToken(token);
-  const header = readObject(parts.header, "header", limits);
-  if (own(header, "enc") !== undefined) throw new JwtError("encrypted_token", "encrypted tokens are not supported");
-  const alg = own(header, "alg");
-  if (typeof alg !== "string") throw new JwtError("unsupported_algorithm", "the header names no algorithm");
-  const kid = own(header, "kid");
-  if (kid !== undefined && typeof kid !== "string") throw new JwtError("malformed_token", "the key id is not a string");
-  // No extension is understood here, so none may be critical (RFC 7515 §4.1.11); `b64` only counts with `crit`.
-  if (own(header, "crit") !== undefined || own(header, "b64") !== undefined) {
-    throw new JwtError("unsupported_critical_header", "the header asks for an extension that is not supported");
-  }
+  const { alg, kid } = readHeader(parts.header, limits);
   const claims = readObject(parts.payload, "payload", limits);
   canonicalBytes(parts.signature, "signature");
   return { token, alg, kid, claims, registered: readRegistered(claims), payload: parts.payload };
@@ -97,13 +89,43 @@ function bareAudience(audience: string): string {
   return audience.replace(/^https?:\/\//, "").replace(/\/$/, "");
 }
 
+/** What a token says of its signature. */
+interface Header {
+  readonly alg: string;
+  readonly kid: string | undefined;
+}
+
+/** All tokens of one key have one header, character for character. */
+const headers = new LruMap<string, Header>(256);
+const MAX_CACHED_HEADER = 512;
+
+function readHeader(part: string, limits: TokenLimits): Header {
+  const known = headers.get(part);
+  if (known !== undefined) return known;
+  const header = readObject(part, "header", limits);
+  if (own(header, "enc") !== undefined) throw new JwtError("encrypted_token", "encrypted tokens are not supported");
+  const alg = own(header, "alg");
+  if (typeof alg !== "string") throw new JwtError("unsupported_algorithm", "the header names no algorithm");
+  const kid = own(header, "kid");
+  if (kid !== undefined && typeof kid !== "string") throw new JwtError("malformed_token", "the key id is not a string");
+  // No extension is understood here, so none may be critical (RFC 7515 §4.1.11); `b64` only counts with `crit`.
+  if (own(header, "crit") !== undefined || own(header, "b64") !== undefined) {
+    throw new JwtError("unsupported_critical_header", "the header asks for an extension that is not supported");
+  }
+  // Nested ones are left out: how deep they may be is for each caller to say.
+  const isFlat = Object.values(header).every((value) => typeof value !== "object" || value === null);
+  if (isFlat && part.length <= MAX_CACHED_HEADER) headers.set(part, { alg, kid });
+  return { alg, kid };
+}
+
 function readObject(part: string, what: string, limits: TokenLimits): Claims {
   const bytes = canonicalBytes(part, what);
   let json: StrictJson;
   try {
-    json = parseStrictJson(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes), limits);
+    if (!isUtf8(bytes)) throw new StrictJsonError("it is no UTF-8");
+    json = parseStrictJson(bytes.toString("utf8"), limits);
   } catch (cause) {
-    if (cause instanceof StrictJsonError || cause instanceof TypeError) {
+    if (cause instanceof StrictJsonError) {
       throw new JwtError("malformed_token", `the ${what} is not acceptable JSON: ${cause.message}`, { cause });
     }
     throw cause;
@@ -112,10 +134,12 @@ function readObject(part: string, what: string, limits: TokenLimits): Claims {
   throw new JwtError("malformed_token", `the ${what} is not an object`);
 }
 
-function canonicalBytes(part: string, what: string): Uint8Array {
-  const bytes = decodePart(part, `the ${what}`);
-  if (encodeBase64Url(bytes) !== part) throw new JwtError("malformed_token", `the ${what} is not canonical base64url`);
-  return bytes;
+function canonicalBytes(part: string, what: string): Buffer {
+  // Node's decoder passes over what it does not understand: only the way back shows that there was nothing of the kind.
+  const bytes = Buffer.from(part, "base64url");
+  if (bytes.toString("base64url") === part) return bytes;
+  decodePart(part, `the ${what}`);
+  throw new JwtError("malformed_token", `the ${what} is not canonical base64url`);
 }
 
 function own(object: Claims, name: string): StrictJson | undefined {

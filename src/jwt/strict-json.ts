@@ -23,8 +23,37 @@ export interface StrictJsonLimits {
  * @throws {StrictJsonError}
  */
 export function parseStrictJson(text: string, limits: StrictJsonLimits): StrictJson {
-  return new StrictJsonReader(text, limits.maxDepth).readDocument();
+  return parsePlainJson(text, limits) ?? new StrictJsonReader(text, limits.maxDepth).readDocument();
 }
+
+/**
+ * Most tokens hold JSON exactly as `JSON.stringify` writes it: then V8's own parser has lost nothing, no repeated member, no
+ * digit of a number. Undefined where that is not certain.
+ */
+function parsePlainJson(text: string, { maxDepth }: StrictJsonLimits): StrictJson | undefined {
+  if (opensMoreThan(text, maxDepth) || BEYOND_SAFE.test(text)) return undefined;
+  try {
+    const value = JSON.parse(text) as StrictJson;
+    return JSON.stringify(value) === text ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Counts brackets, in strings too: an upper bound of how deep the text nests. */
+function opensMoreThan(text: string, most: number): boolean {
+  let count = 0;
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if ((code === OPEN_BRACE || code === OPEN_BRACKET) && ++count > most) return true;
+  }
+  return false;
+}
+
+/** So many digits may be an integer past 2^53, which is no plain number. */
+const BEYOND_SAFE = /\d{16}/;
+const OPEN_BRACE = 0x7b;
+const OPEN_BRACKET = 0x5b;
 
 const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
 const STRING = /"(?:[^"\\\x00-\x1f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"/y;

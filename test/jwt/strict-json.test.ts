@@ -33,6 +33,37 @@ describe("parseStrictJson", () => {
     expect(() => parse(text)).toThrow(StrictJsonError);
   });
 
+  test("compact text, which has a way of its own, is read as any other", () => {
+    const outcome = (text: string): unknown => {
+      try {
+        return parseStrictJson(text, { maxDepth: 3 });
+      } catch (error) {
+        return error instanceof StrictJsonError ? "refused" : error;
+      }
+    };
+    const text = fc.oneof(
+      fc.json({ maxDepth: 4 }),
+      fc.constantFrom(
+        '{"a":1,"a":2}',
+        '{"__proto__":{"a":1}}',
+        '{"2":0,"1":0}',
+        "9007199254740991",
+        "9007199254740992",
+        '{"a":9007199254740992}',
+        "-0",
+        "1.0",
+        "1e2",
+        "[[[]]]",
+        "[[[[]]]]",
+        '["[[[[[["]',
+        '"\\u0061"',
+        '"\ud800"',
+      ),
+    );
+    // A blank in front leads past it.
+    fc.assert(fc.property(text, (json) => void expect(outcome(json)).toEqual(outcome(` ${json}`))));
+  });
+
   test("keeps integers exact and names ordinary", () => {
     expect(parse("9007199254740993")).toBe(9007199254740993n);
     const object = parse('{"__proto__": {"admin": true}}') as { admin?: unknown };
