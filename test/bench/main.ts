@@ -1,18 +1,20 @@
 import { writeFileSync } from "node:fs";
 import path from "node:path";
 import { parseArgs } from "node:util";
+import { benchDeclarative } from "./declarative.ts";
 import { benchEngine } from "./engine.ts";
 import { benchServer, freePort, type ServerFigure } from "./server.ts";
 import { formatNs } from "./timing.ts";
 
-/** `npm run bench [-- --json FILE] [--only engine|server]`: needs nothing but this repository. */
+/** `npm run bench [-- --json FILE] [--only engine|declarative|server]`: needs nothing but this repository. */
 const { values } = parseArgs({
   options: { json: { type: "string" }, only: { type: "string" }, seconds: { type: "string", default: "5" } },
 });
 const here = import.meta.dirname;
-const figures: { engine?: unknown; server?: unknown } = {};
+const figures: { engine?: unknown; declarative?: unknown; server?: unknown } = {};
+const isWanted = (part: keyof typeof figures): boolean => values.only === undefined || values.only === part;
 
-if (values.only !== "server") {
+if (isWanted("engine")) {
   const rows = benchEngine();
   figures.engine = rows;
   console.log("engine, nanoseconds per evaluation: median (fastest to slowest batch)");
@@ -23,7 +25,22 @@ if (values.only !== "server") {
   }
 }
 
-if (values.only !== "engine") {
+if (isWanted("declarative")) {
+  const declarative = await benchDeclarative();
+  figures.declarative = declarative;
+  console.log("policy documents: 10,000 beside 10, a decision's phases without the wire");
+  for (const { name, loadMs, loadProcessorMs, ours, yardstick, ratio } of declarative.policies) {
+    console.log(
+      `  ${name.padEnd(52)} ${formatNs(ours).padStart(10)} against ${formatNs(yardstick)}: ${ratio.toFixed(2)} times; loaded in ${(loadMs / 1000).toFixed(2)} s (${(loadProcessorMs / 1000).toFixed(2)} s of processor)`,
+    );
+  }
+  const { knownTokenNs, newToken } = declarative;
+  console.log(
+    `tokens: one seen before ${formatNs(knownTokenNs)}; a new one (RS256) ${formatNs(newToken.ours)} against ${formatNs(newToken.yardstick)} for jose alone: ${newToken.ratio.toFixed(2)} times`,
+  );
+}
+
+if (isWanted("server")) {
   const loader = path.join(here, "load-process.mjs");
   const durationMs = Number(values.seconds) * 1000;
   const cardea = async (log: boolean, rate?: number): Promise<ServerFigure> => {
