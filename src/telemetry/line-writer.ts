@@ -2,8 +2,13 @@ import { write, writeSync } from "node:fs";
 
 /** Takes finished lines, in order. */
 export interface LineWriter {
-  /** Appends one line; the line end is added. Never throws and never waits. */
-  write(line: string): void;
+  /**
+   * Appends one line; the line end is added. Never throws and never waits.
+   *
+   * @param line  Or what makes it, called at the end of this turn of the event loop, when what is more urgent is done. If that
+   *   throws, the line is lost and counted.
+   */
+  write(line: string | (() => string)): void;
   /** Resolves when everything written so far has left the process, or was dropped. */
   flush(): Promise<void>;
   /** Writes what is left, blocking: for the last moments of a process. */
@@ -13,6 +18,8 @@ export interface LineWriter {
 }
 
 const MAX_PENDING_BYTES = 64 * 1024 * 1024;
+/** A pipe that does not block says when it is full, but not when it is read. */
+const RETRY_MS = 5;
 
 /**
  * Writes lines to a file descriptor in one system call per turn of the event loop, so that a decision log does not cost
@@ -22,6 +29,8 @@ export class FileDescriptorWriter implements LineWriter {
   readonly #fd: number;
   readonly #maxPendingBytes: number;
   #lines: string[] = [];
+  /** What this turn has brought: lines, and what makes lines, in order. */
+  #turn: (string | (() => string))[] = [];
   #pendingBytes = 0;
   #isScheduled = false;
   #isWriting = false;
@@ -34,22 +43,24 @@ export class FileDescriptorWriter implements LineWriter {
     this.#maxPendingBytes = maxPendingBytes;
   }
 
-  write(line: string): void {
-    if (this.#pendingBytes + line.length > this.#maxPendingBytes) {
-      this.dropped++;
-      return;
-    }
-    this.#lines.push(line);
-    this.#pendingBytes += line.length;
-    this.#schedule();
+  write(line: string | (() => string)): void {
+    this.#turn.push(line);
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    setImmediate(() => {
+      this.#isScheduled = false;
+      this.#endTurn();
+      if (!this.#isWriting) this.#writeOut();
+    });
   }
 
   flush(): Promise<void> {
-    if (this.#lines.length === 0 && !this.#isWriting) return Promise.resolve();
+    if (this.#turn.length === 0 && this.#lines.length === 0 && !this.#isWriting) return Promise.resolve();
     return new Promise((resolve) => this.#waiters.push(resolve));
   }
 
   flushSync(): void {
+    this.#endTurn();
     let rest = this.#takeAll();
     const until = Date.now() + 1000;
     while (rest.length > 0) {
@@ -62,13 +73,17 @@ export class FileDescriptorWriter implements LineWriter {
     }
   }
 
-  #schedule(): void {
-    if (this.#isScheduled || this.#isWriting) return;
-    this.#isScheduled = true;
-    setImmediate(() => {
-      this.#isScheduled = false;
-      this.#writeOut();
-    });
+  #endTurn(): void {
+    const turn = this.#turn;
+    this.#turn = [];
+    for (const made of turn) {
+      const line = typeof made === "string" ? made : lineOf(made);
+      if (line === undefined || this.#pendingBytes + line.length > this.#maxPendingBytes) this.dropped++;
+      else {
+        this.#lines.push(line);
+        this.#pendingBytes += line.length;
+      }
+    }
   }
 
   #takeAll(): Buffer {
@@ -89,22 +104,36 @@ export class FileDescriptorWriter implements LineWriter {
     this.#isWriting = true;
     this.#rest = bytes;
     write(this.#fd, bytes, (error, written) => {
-      this.#isWriting = false;
+      if (error?.code === "EAGAIN") {
+        setTimeout(() => this.#writeOn(), RETRY_MS);
+        return;
+      }
       if (error === null) this.#rest = written < bytes.length ? bytes.subarray(written) : undefined;
-      else if (error.code !== "EAGAIN") {
+      else {
         this.#rest = undefined;
         this.dropped++;
       }
-      if (this.#rest !== undefined || this.#lines.length > 0) {
-        if (error?.code === "EAGAIN") setTimeout(() => this.#writeOut(), 5);
-        else this.#writeOut();
-      } else this.#settle();
+      this.#writeOn();
     });
+  }
+
+  #writeOn(): void {
+    this.#isWriting = false;
+    if (this.#rest !== undefined || this.#lines.length > 0) this.#writeOut();
+    else this.#settle();
   }
 
   #settle(): void {
     const waiters = this.#waiters;
     this.#waiters = [];
     for (const resolve of waiters) resolve();
+  }
+}
+
+function lineOf(make: () => string): string | undefined {
+  try {
+    return make();
+  } catch {
+    return undefined;
   }
 }

@@ -6,6 +6,7 @@ import { consoleSink } from "../../src/decision-log/sinks/console.ts";
 import type { JsonObject, Value } from "../../src/rego/value/index.ts";
 import { SILENT_LOGGER } from "../../src/telemetry/index.ts";
 import { MemorySink } from "../support/checks.ts";
+import { lineWriter } from "../support/lines.ts";
 
 const mask = (event: Record<string, Value>, rules: Value) => applyMask(event, readMaskRules(rules));
 
@@ -126,12 +127,7 @@ describe("events", () => {
 
   test("the console line is OPA's", () => {
     const lines: string[] = [];
-    const writer = {
-      write: (line: string) => void lines.push(line),
-      flush: async () => undefined,
-      flushSync: () => undefined,
-      dropped: 0,
-    };
+    const writer = lineWriter((line) => lines.push(line));
     consoleSink(writer, () => 0).put({ decision_id: "d", result: 12345678901234567890n, input: { "\n": "\u2028" } });
     expect(lines).toEqual([
       '{"decision_id":"d","input":{"\\n":"\u2028"},"level":"info","msg":"Decision Log","result":12345678901234567890,"time":"1970-01-01T00:00:00Z","type":"openpolicyagent.org/decision_logs"}',

@@ -7,6 +7,7 @@ import type { PlainObject } from "../../src/config/index.ts";
 import { httpRequest } from "../support/checks.ts";
 import { isAllowed, startServer, type TestServer } from "../support/server.ts";
 import { SILENT_LOGGER } from "../../src/telemetry/index.ts";
+import { lineWriter } from "../support/lines.ts";
 
 // Cases of the categories response, codegen, cost and failmode that are recipes for policies.
 
@@ -333,12 +334,7 @@ describe("failing", () => {
         decision_logs: { console: true },
       }),
       options: {
-        writer: {
-          write: (line) => void lines.push(String(line)),
-          flush: async () => undefined,
-          flushSync: () => undefined,
-          dropped: 0,
-        },
+        writer: lineWriter((line) => lines.push(line)),
       },
     });
     closing.push(() => server.stop());

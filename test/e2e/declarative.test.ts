@@ -7,6 +7,7 @@ import type { PlainObject } from "../../src/config/index.ts";
 import { encodeRequest, type ReplyDocument } from "../support/checks.ts";
 import { keySetOf, makeKey, mint } from "../support/identity.ts";
 import { isAllowed, startServer, type TestServer, until } from "../support/server.ts";
+import { lineWriter } from "../support/lines.ts";
 
 const closing: (() => unknown)[] = [];
 afterEach(async () => {
@@ -42,12 +43,7 @@ async function serve(
     config: () => ({ decision_logs: { console: true }, cardea, ...config }),
     options: {
       addrs: ["127.0.0.1:0"],
-      writer: {
-        write: (line) => void log.push(JSON.parse(line) as Record<string, unknown>),
-        flush: async () => undefined,
-        flushSync: () => undefined,
-        dropped: 0,
-      },
+      writer: lineWriter((line) => void log.push(JSON.parse(line) as Record<string, unknown>)),
     },
   });
   closing.push(() => server.stop());

@@ -16,6 +16,7 @@ import {
   type TestServerOptions,
   until,
 } from "../support/server.ts";
+import { lineWriter } from "../support/lines.ts";
 
 const ALLOW = "package envoy.authz\n\nallow := true\n";
 const GATEWAY = "spiffe://cluster.local/ns/istio-system/sa/gateway";
@@ -87,12 +88,7 @@ describe("TLS of the check port", () => {
 
   test("a new pair is used by new handshakes; a pair that does not fit is not", async () => {
     const log: string[] = [];
-    const writer = {
-      write: (line: string) => void log.push(line),
-      flush: async () => undefined,
-      flushSync: () => undefined,
-      dropped: 0,
-    };
+    const writer = lineWriter((line) => void log.push(line));
     const logger = createLogger({ level: "error", style: PLAIN_LINES, writer });
     const {
       addresses,

@@ -1,6 +1,7 @@
 import { afterEach, expect, test } from "vitest";
 import { httpRequest } from "../support/checks.ts";
 import { isAllowed, startServer, type TestServer } from "../support/server.ts";
+import { lineWriter } from "../support/lines.ts";
 
 let server: TestServer | undefined;
 afterEach(() => server?.stop());
@@ -53,12 +54,7 @@ test("every record names the revision that gave its verdict", async () => {
     paths: ["data.json"],
     config: () => ({ decision_logs: { console: true } }),
     options: {
-      writer: {
-        write: (line) => void log.push(JSON.parse(line) as (typeof log)[number]),
-        flush: async () => undefined,
-        flushSync: () => undefined,
-        dropped: 0,
-      },
+      writer: lineWriter((line) => void log.push(JSON.parse(line) as (typeof log)[number])),
     },
   });
   const { store } = server.server;

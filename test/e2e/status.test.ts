@@ -5,6 +5,7 @@ import tar from "tar-stream";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { PlainObject } from "../../src/config/index.ts";
 import { startServer, type TestServer, until } from "../support/server.ts";
+import { lineWriter } from "../support/lines.ts";
 
 const POLICY = `package envoy.authz
 
@@ -74,12 +75,7 @@ async function start(status: PlainObject, more: PlainObject = {}): Promise<TestS
     }),
     options: {
       addrs: ["127.0.0.1:0"],
-      writer: {
-        write: (line) => lines.push(line),
-        flush: async () => undefined,
-        flushSync: () => undefined,
-        dropped: 0,
-      },
+      writer: lineWriter((line) => lines.push(line)),
     },
   });
   closing.push(() => server.stop());

@@ -10,6 +10,7 @@ import type { PlainObject } from "../../src/config/index.ts";
 import { httpRequest } from "../support/checks.ts";
 import { type Collector, grpcCollector, httpCollector, type ReceivedSpan } from "../support/otlp-collector.ts";
 import { isAllowed, startServer, type TestServer, until } from "../support/server.ts";
+import { lineWriter } from "../support/lines.ts";
 
 const CHECK_SPAN = "envoy.service.auth.v3.Authorization/Check";
 const TRACE = "0af7651916cd43dd8448eb211c80319c";
@@ -67,12 +68,7 @@ answer := 2 if input.attributes
     }),
     options: {
       addrs: ["127.0.0.1:0"],
-      writer: {
-        write: (line) => lines.push(line),
-        flush: async () => undefined,
-        flushSync: () => undefined,
-        dropped: 0,
-      },
+      writer: lineWriter((line) => lines.push(line)),
     },
   });
   closing.push(() => server.stop());

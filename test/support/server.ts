@@ -7,6 +7,7 @@ import { type PlainObject, readConfig } from "../../src/config/index.ts";
 import { type Addresses, CardeaServer, type ServerOptions } from "../../src/server/index.ts";
 import { PLAIN_LINES, SILENT_LOGGER } from "../../src/telemetry/index.ts";
 import { decodeResponse, httpRequest, type ReplyDocument } from "./checks.ts";
+import { lineWriter } from "./lines.ts";
 
 export const CHECK = "/envoy.service.auth.v3.Authorization/Check";
 
@@ -55,7 +56,7 @@ export async function startServer({ policy, config, files, paths, options }: Tes
     authentication: "off",
     authorization: "off",
     logger: SILENT_LOGGER,
-    writer: { write: () => undefined, flush: async () => undefined, flushSync: () => undefined, dropped: 0 },
+    writer: lineWriter(() => undefined),
     lines: PLAIN_LINES,
     env: {},
     version: "0.0.0",

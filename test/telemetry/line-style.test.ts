@@ -2,17 +2,13 @@ import { describe, expect, test } from "vitest";
 import { styledConsoleSink } from "../../src/decision-log/index.ts";
 import { parseJson, toJsonText, type JsonObject } from "../../src/rego/value/index.ts";
 import { createLogger, type LineStyle, type LineWriter, PLAIN_LINES } from "../../src/telemetry/index.ts";
+import { lineWriter } from "../support/lines.ts";
 
 function lines(): { writer: LineWriter; written: string[] } {
   const written: string[] = [];
   return {
     written,
-    writer: {
-      write: (line) => written.push(line),
-      flush: async () => undefined,
-      flushSync: () => undefined,
-      dropped: 0,
-    },
+    writer: lineWriter((line) => written.push(line)),
   };
 }
 

@@ -7,7 +7,7 @@ export function consoleSink(writer: LineWriter, now: () => number = Date.now): S
   return {
     name: "console",
     put(event: JsonObject): void {
-      writer.write(toJsonLine(lineOf(event, now())));
+      writer.write(() => toJsonLine(lineOf(event, now())));
     },
     stop: () => writer.flush(),
   };
