@@ -15,6 +15,7 @@ import { compileIstioPaths, MESH_FLAGS, meshOf } from "./istio-files.ts";
 import { prettyJson } from "./output.ts";
 import { readDocument, readTextFile } from "./documents.ts";
 import type { Terminal } from "./terminal.ts";
+import { FORMAT_FLAG } from "./usual-flags.ts";
 
 const FLAGS: readonly Flag[] = [
   ...MESH_FLAGS,
@@ -45,14 +46,7 @@ const FLAGS: readonly Flag[] = [
   { name: "source-ip", kind: "string", default: "127.0.0.1", about: "address of the direct peer" },
   { name: "claims", kind: "string", about: "claims of a verified token, as JSON" },
   { name: "tcp", kind: "bool", about: "a TCP connection instead of an HTTP request" },
-  {
-    name: "format",
-    short: "f",
-    kind: "enum",
-    values: ["pretty", "json"],
-    default: "pretty",
-    about: "set output format",
-  },
+  FORMAT_FLAG,
   { name: "fail", kind: "bool", about: "exits with 1 when the request is denied" },
 ];
 

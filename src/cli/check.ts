@@ -8,31 +8,15 @@ import { prettyJson } from "./output.ts";
 import { compilePolicy, extensionsFor, type PolicySettings, VERSION_FLAGS, versionOf } from "./program.ts";
 import { restrictionFlags, restrictionsOf } from "./restrictions.ts";
 import type { Terminal } from "./terminal.ts";
+import { BUNDLE_FLAG, FORMAT_FLAG, IGNORE_FLAG, MAX_ERRORS_FLAG } from "./usual-flags.ts";
 
 const FLAGS: readonly Flag[] = [
   ...VERSION_FLAGS,
   ...restrictionFlags,
-  { name: "bundle", short: "b", kind: "bool", about: "load paths as bundle files or root directories" },
-  {
-    name: "format",
-    short: "f",
-    kind: "enum",
-    values: ["pretty", "json"],
-    default: "pretty",
-    about: "set output format",
-  },
-  {
-    name: "ignore",
-    kind: "slice",
-    about: "set file and directory names to ignore during loading (e.g., '.*' excludes hidden files)",
-  },
-  {
-    name: "max-errors",
-    short: "m",
-    kind: "int",
-    default: "10",
-    about: "set the number of errors to allow before compilation fails early",
-  },
+  BUNDLE_FLAG,
+  FORMAT_FLAG,
+  IGNORE_FLAG,
+  MAX_ERRORS_FLAG,
   { name: "rego-v1", kind: "bool", about: "accepted for compatibility", hidden: true },
   { name: "strict", short: "S", kind: "bool", about: "enable compiler strict mode" },
 ];

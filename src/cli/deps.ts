@@ -8,19 +8,9 @@ import { type Flag, type FlagValues, UsageError } from "./flags.ts";
 import { type Document, prettyJson, tableText } from "./output.ts";
 import { compilePolicy, extensionsFor, LOADING_FLAGS, loadFiles, VERSION_FLAGS, versionOf } from "./program.ts";
 import type { Terminal } from "./terminal.ts";
+import { FORMAT_FLAG } from "./usual-flags.ts";
 
-const FLAGS: readonly Flag[] = [
-  ...LOADING_FLAGS,
-  ...VERSION_FLAGS,
-  {
-    name: "format",
-    short: "f",
-    kind: "enum",
-    values: ["pretty", "json"],
-    default: "pretty",
-    about: "set output format",
-  },
-];
+const FLAGS: readonly Flag[] = [...LOADING_FLAGS, ...VERSION_FLAGS, FORMAT_FLAG];
 
 export const depsCommand: Command = {
   usage: "deps <query>",

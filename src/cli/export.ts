@@ -6,14 +6,11 @@ import { CommandError } from "./command-error.ts";
 import { type Flag, type FlagValues, UsageError } from "./flags.ts";
 import { compileIstioPaths, MESH_FLAGS, meshOf } from "./istio-files.ts";
 import type { Terminal } from "./terminal.ts";
+import { IGNORE_FLAG } from "./usual-flags.ts";
 
 const FLAGS: readonly Flag[] = [
   ...MESH_FLAGS,
-  {
-    name: "ignore",
-    kind: "slice",
-    about: "set file and directory names to ignore during loading (e.g., '.*' excludes hidden files)",
-  },
+  IGNORE_FLAG,
   {
     name: "output",
     short: "o",

@@ -25,18 +25,12 @@ import {
   versionOf,
 } from "./program.ts";
 import type { Terminal } from "./terminal.ts";
+import { FORMAT_FLAG } from "./usual-flags.ts";
 
 const FLAGS: readonly Flag[] = [
   ...VERSION_FLAGS,
   { name: "annotations", short: "a", kind: "bool", about: "list annotations" },
-  {
-    name: "format",
-    short: "f",
-    kind: "enum",
-    values: ["pretty", "json"],
-    default: "pretty",
-    about: "set output format",
-  },
+  FORMAT_FLAG,
 ];
 
 export const inspectCommand: Command = {

@@ -58,7 +58,8 @@ const PROGRAM = "cardea";
  * @returns the exit code: 0, 1 for a wrong command line and for negative answers, 2 for errors of the policy, as OPA's.
  */
 export async function runCli(argv: readonly string[], terminal: Terminal = processTerminal): Promise<number> {
-  const [name, ...rest] = argv;
+  // As istioctl spells it.
+  const [name, ...rest] = argv[0] === "authz" && argv[1] === "check" ? ["authz-check", ...argv.slice(2)] : argv;
   if (name === undefined || name === "-h" || name === "--help" || (name === "help" && rest.length === 0)) {
     terminal.out(overview());
     return 0;

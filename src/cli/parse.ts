@@ -8,17 +8,11 @@ import { readTextFile } from "./documents.ts";
 import { VERSION_FLAGS, versionOf } from "./program.ts";
 import { syntaxTreeText } from "./syntax-tree.ts";
 import type { Terminal } from "./terminal.ts";
+import { FORMAT_FLAG } from "./usual-flags.ts";
 
 const FLAGS: readonly Flag[] = [
   ...VERSION_FLAGS,
-  {
-    name: "format",
-    short: "f",
-    kind: "enum",
-    values: ["pretty", "json"],
-    default: "pretty",
-    about: "set output format",
-  },
+  FORMAT_FLAG,
   {
     name: "json-include",
     kind: "string",

@@ -15,6 +15,7 @@ import { CommandError } from "./command-error.ts";
 import type { Flag, FlagValues } from "./flags.ts";
 import type { Restrictions } from "./restrictions.ts";
 import type { Timers } from "./timers.ts";
+import { IGNORE_FLAG } from "./usual-flags.ts";
 
 /** Flags of every command that reads policies. */
 export const LOADING_FLAGS: readonly Flag[] = [
@@ -25,11 +26,7 @@ export const LOADING_FLAGS: readonly Flag[] = [
     about: "set bundle file(s) or directory path(s). This flag can be repeated.",
   },
   { name: "data", short: "d", kind: "list", about: "set policy or data file(s). This flag can be repeated." },
-  {
-    name: "ignore",
-    kind: "slice",
-    about: "set file and directory names to ignore during loading (e.g., '.*' excludes hidden files)",
-  },
+  IGNORE_FLAG,
 ];
 
 /** Flags that choose the language. */

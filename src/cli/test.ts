@@ -17,12 +17,13 @@ import type { Terminal } from "./terminal.ts";
 import { discoverTests, type TestCase } from "./test-cases.ts";
 import { allCases, resultDocument, runTest, type TestResult } from "./test-runner.ts";
 import { Recorder } from "./trace.ts";
+import { BUNDLE_FLAG, FORMAT_FLAG, IGNORE_FLAG, MAX_ERRORS_FLAG } from "./usual-flags.ts";
 
 const FLAGS: readonly Flag[] = [
   ...VERSION_FLAGS,
   ...restrictionFlags,
   { name: "bench", kind: "bool", about: "benchmark the unit tests (refused)", hidden: true },
-  { name: "bundle", short: "b", kind: "bool", about: "load paths as bundle files or root directories" },
+  BUNDLE_FLAG,
   { name: "count", kind: "int", default: "1", about: "number of times to repeat each test" },
   { name: "coverage", short: "c", kind: "bool", about: "report coverage (overrides debug tracing)" },
   { name: "exit-zero-on-skipped", short: "z", kind: "bool", about: "skipped tests return status 0" },
@@ -35,26 +36,9 @@ const FLAGS: readonly Flag[] = [
     hidden: true,
   },
   { name: "fail-on-empty", kind: "bool", about: "fail when no test was run" },
-  {
-    name: "format",
-    short: "f",
-    kind: "enum",
-    values: ["pretty", "json"],
-    default: "pretty",
-    about: "set output format",
-  },
-  {
-    name: "ignore",
-    kind: "slice",
-    about: "set file and directory names to ignore during loading (e.g., '.*' excludes hidden files)",
-  },
-  {
-    name: "max-errors",
-    short: "m",
-    kind: "int",
-    default: "10",
-    about: "set the number of errors to allow before compilation fails early",
-  },
+  FORMAT_FLAG,
+  IGNORE_FLAG,
+  MAX_ERRORS_FLAG,
   {
     name: "parallel",
     short: "p",

@@ -64,8 +64,10 @@ describe("check", () => {
 describe("authz-check", () => {
   test("names the rule that decided", async () => {
     const folder = folderOf({ "p.yaml": FRONTEND });
-    const { code, out } = await cli(["authz-check", folder, "--source=prod/web", "--to=prod/api", "--path=/api/x"]);
+    const args = [folder, "--source=prod/web", "--to=prod/api", "--path=/api/x"];
+    const { code, out } = await cli(["authz-check", ...args]);
     expect(code).toBe(0);
+    expect(await cli(["authz", "check", ...args])).toMatchObject({ code, out });
     expect(out).toContain(`ALLOWED: an ALLOW rule matches\n  by ALLOW prod/p rule 0 (${folder}/p.yaml:6)\n`);
   });
 
