@@ -35,6 +35,8 @@ export function unmarshalYaml(text: string, spend: (steps: number) => void): Val
       version: "1.1",
       schema: "failsafe",
       uniqueKeys: false,
+      // Showing the place costs time for each of as many errors as the text has.
+      prettyErrors: false,
       logLevel: "silent",
     });
     const document = Array.isArray(documents) ? documents[0] : undefined;

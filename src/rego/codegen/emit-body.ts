@@ -37,6 +37,19 @@ export interface Scope {
 
 type Continue = (value: Js) => void;
 
+/** A variable has no value where one is needed. The compiler finds those; OPA's rules let a few through that cannot be evaluated (`[x, y] = [{y}, {x}]`). */
+export class UnboundError extends Error {
+  override readonly name = "UnboundError";
+  readonly variable: string;
+  readonly at: Location;
+
+  constructor(variable: string, at: Location) {
+    super(`variable ${variable} is not bound`);
+    this.variable = variable;
+    this.at = at;
+  }
+}
+
 /** Where code is being generated: which blocks it is in. */
 interface Place {
   readonly line: number;
@@ -464,7 +477,7 @@ export class BodyEmitter {
         if (known !== undefined) return next(known);
         if (term.name === "input" || term.name === "data")
           return this.#ref({ kind: "ref", terms: [term], at: term.at }, next);
-        throw new TypeError(`variable ${term.name} is not bound`);
+        throw new UnboundError(term.name, term.at);
       }
       case "ref":
         return this.#ref(term, next);
@@ -555,7 +568,7 @@ export class BodyEmitter {
         return this.#rootPath("input", ref.terms, next);
       }
       if (head.name === "data") return this.#dataRef(ref, next);
-      throw new TypeError(`variable ${head.name} is not bound`);
+      throw new UnboundError(head.name, head.at);
     }
     this.term(head, (value) => this.#path(value, ref.terms, 1, next));
   }
@@ -760,10 +773,22 @@ export class BodyEmitter {
         // Wildcards on both sides have nothing to say to each other.
         const isFree = (term: Term): boolean => term.kind === "var" && isWildcard(term.name);
         if (left.every(([a, b]) => isFree(a) || isFree(b))) return;
-        throw new TypeError("no side of a unification is bound");
+        const [term] = left[0] as readonly [Term, Term];
+        throw new UnboundError(this.#firstUnbound(term), term.at);
       }
       yield* left.splice(ready, 1);
     }
+  }
+
+  #firstUnbound(term: Term): string {
+    let name = "_";
+    visit(term, {
+      term: (part) => {
+        if (part.kind === "var" && name === "_" && this.#isPattern(part) && !isWildcard(part.name)) name = part.name;
+        return true;
+      },
+    });
+    return name;
   }
 
   #failUnlessEqual(x: Js, y: Js, a: Term, b: Term): void {

@@ -1,3 +1,4 @@
+export { UnboundError } from "./emit-body.ts";
 export {
   type GeneratedProgram,
   type GeneratedQuery,

@@ -156,6 +156,9 @@ class Unifier {
   }
 
   #unifyVar(name: string, other: Term): void {
+    // Nothing is its own part. OPA looks over those inside of sets (`x = {[x]}`), and crashes when it evaluates them.
+    const isComposite = other.kind === "array" || other.kind === "object" || other.kind === "set";
+    if (isComposite && !this.#isSafe(name) && varsOf(other, VISIBLE).has(name)) return;
     switch (other.kind) {
       case "array":
       case "object":

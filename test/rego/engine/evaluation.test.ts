@@ -50,3 +50,11 @@ test("a variable that looks like a generated one must be bound like any other", 
   expect(() => outcome("p contains __local7__ if { input.a }")).toThrow(/var __local7__ is unsafe/);
   expect(outcome("p := __local0__ if { __local0__ := 2 }")).toBe("2");
 });
+
+// OPA compiles these, and dies of them.
+test.each(["p := x if { x = {[3, x]} }", "p if { [x, y] = [{y}, {x}] }", "p if { {x} = x }"])(
+  "nothing is a part of itself: %s",
+  (text) => {
+    expect(() => outcome(text)).toThrow(/rego_unsafe_var_error: var x is unsafe/);
+  },
+);

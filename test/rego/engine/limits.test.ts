@@ -103,8 +103,52 @@ describe("length", () => {
 });
 
 describe("bad input", () => {
-  test("a document nested past the limit is refused", () => {
-    expect(() => parseJson(nest("[", "1", "]", 200_000))).toThrow(/depth|deep/);
+  test.each([100, 5000, 100_000])(
+    "a document nested %d deep is refused, or has an answer or an error with a code",
+    (depth) => {
+      const text =
+        'package a\np := count(json.marshal(input))\nq := input == [1]\nr := count({input, [input]})\ns := count([x | walk(input, x)])\nt := $"{input}"\nu := object.union({}, {1: input})\nv := sprintf("%v", [input])';
+      const policy = compile({ modules: [{ file: "a.rego", text }] });
+      for (const literal of ["1", "1.50"]) {
+        let input: ReturnType<typeof parseJson>;
+        try {
+          input = parseJson(nest("[", literal, "]", depth));
+        } catch (error) {
+          expect((error as Error).message).toBe("exceeded max depth");
+          continue;
+        }
+        for (const rule of "pqrstuv") {
+          const code = codeOf(() => policy.entrypoint(["a", rule]).value({ input, maxSteps: 3_000_000 }));
+          expect(code).toMatch(/^none$|^eval_/);
+        }
+      }
+    },
+  );
+
+  test.each([
+    ["yaml.unmarshal", (n: number) => "[".repeat(n)],
+    ["yaml.unmarshal", (n: number) => "{{if a}}".repeat(n)],
+    ["yaml.unmarshal", (n: number) => "- ".repeat(n)],
+    ["json.unmarshal", (n: number) => "[".repeat(n)],
+    ["json.unmarshal", (n: number) => `${'{"a":'.repeat(n)}1.5${"}".repeat(n)}`],
+    ["graphql.parse_query", (n: number) => "{a".repeat(n)],
+    ["graphql.parse_schema", (n: number) => `type A { a: ${"[".repeat(n)}Int`],
+    ["graphql.parse_query", (n: number) => `{ a(x: ${"[".repeat(n)}) }`],
+    ["regex.is_valid", (n: number) => `${"(".repeat(n)}a${")".repeat(n)}`],
+    ["urlquery.decode_object", (n: number) => "a[".repeat(n)],
+    ["units.parse", (n: number) => "1".repeat(n)],
+    ["to_number", (n: number) => `1e${"9".repeat(n)}`],
+    ["semver.is_valid", (n: number) => `1.0.0-${"a.".repeat(n)}`],
+    ["time.parse_duration_ns", (n: number) => "1h".repeat(n)],
+    ["base64.decode", (n: number) => "A".repeat(n)],
+  ] as const)("%s of a hostile text ends soon", (builtin, text) => {
+    const policy = compile({ modules: [{ file: "a.rego", text: `package a\np := ${builtin}(input)` }] });
+    for (const n of [100, 10_000]) {
+      const code = within(20_000, () =>
+        codeOf(() => policy.entrypoint(["a", "p"]).value({ input: text(n), strictBuiltinErrors: true })),
+      );
+      expect(code).toMatch(/^none$|^eval_builtin_error$/);
+    }
   });
 
   test("cyclic data is no document", () => {
