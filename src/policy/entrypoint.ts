@@ -16,6 +16,11 @@ export function entrypointGap(snapshot: Snapshot, entrypoint: Entrypoint): strin
   return `nothing is defined at ${missing.name}, where decisions are asked for${hint}`;
 }
 
+/** Whether rules or data stand at an entrypoint; true, too, where its query is illegal, which asking it will tell. */
+export function isDefined(snapshot: Snapshot, entrypoint: Entrypoint): boolean {
+  return missingOf(snapshot, entrypoint).length === 0;
+}
+
 function missingOf({ policy }: Snapshot, entrypoint: Entrypoint): ReturnType<typeof missingDocuments> {
   const text =
     entrypoint.kind === "query"

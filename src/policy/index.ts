@@ -12,7 +12,7 @@ export { mergeInto } from "./data-document.ts";
 export { type BundleReply, BundleSource, type BundleSourceOptions, type BundleStatus } from "./bundle/bundle-source.ts";
 export { isUnderRoots } from "./bundle/manifest.ts";
 export { EditError, type PatchOperation, patched, valueAt, withoutValueAt, withValueAt } from "./edit.ts";
-export { entrypointGap, keepEntrypoint } from "./entrypoint.ts";
+export { entrypointGap, isDefined, keepEntrypoint } from "./entrypoint.ts";
 export { LOAD_ERROR_CODES, LoadError, type LoadErrorCode } from "./errors.ts";
 export { type Loaded, type LoadOptions, loadPaths, splitPrefix } from "./load.ts";
 export { loadSchemaFiles, type SchemaFile } from "./schema-files.ts";

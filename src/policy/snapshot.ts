@@ -30,7 +30,7 @@ export class Snapshot {
   readonly #queries = new Map<string, Query>();
   /** The same by object: requests ask with the one entrypoint that is configured. */
   readonly #prepared = new WeakMap<Entrypoint, Query>();
-  readonly #compileNs = new Map<string, number>();
+  readonly #compileNs = new Map<Entrypoint, number>();
 
   constructor(parts: {
     generation: number;
@@ -49,12 +49,10 @@ export class Snapshot {
     this.hasDecidingModules = this.modules.some(({ text }) => !SYSTEM_PACKAGE.test(text));
   }
 
-  /** What compiling an entrypoint's query took, to whoever asks first; undefined to all others. */
+  /** What compiling an entrypoint's query took, to whoever asks first with what it was prepared with; undefined to all others. */
   takeCompileNs(entrypoint: Entrypoint): number | undefined {
-    if (this.#compileNs.size === 0) return undefined;
-    const key = keyOf(entrypoint);
-    const ns = this.#compileNs.get(key);
-    this.#compileNs.delete(key);
+    const ns = this.#compileNs.get(entrypoint);
+    if (ns !== undefined) this.#compileNs.delete(entrypoint);
     return ns;
   }
 
@@ -72,7 +70,7 @@ export class Snapshot {
       const startedNs = process.hrtime.bigint();
       query = entrypoint.kind === "path" ? this.policy.entrypoint(entrypoint.path) : this.policy.query(entrypoint.text);
       this.#queries.set(key, query);
-      this.#compileNs.set(key, Number(process.hrtime.bigint() - startedNs));
+      this.#compileNs.set(entrypoint, Number(process.hrtime.bigint() - startedNs));
     }
     this.#prepared.set(entrypoint, query);
     return query;

@@ -40,10 +40,12 @@ import {
   type Entrypoint,
   entrypointGap,
   exhaustedLimits,
+  isDefined,
   keepEntrypoint,
   pathEntrypoint,
   PolicyStore,
   regoCompiler,
+  type Snapshot,
 } from "../policy/index.ts";
 import type { JsonObject, Value } from "../rego/value/index.ts";
 import {
@@ -217,7 +219,13 @@ function composeRecorder(
   if (logs?.service !== undefined) sinks.push(uploadSink(logs, logs.service, options, metrics));
   const evaluator = (path: string) => {
     const entrypoint = pathEntrypoint(path);
-    return (event: JsonObject): Value | undefined => store.current.prepare(entrypoint).value({ input: event, runtime });
+    const defined = new WeakMap<Snapshot, boolean>();
+    return (event: JsonObject): Value | undefined => {
+      const { current } = store;
+      let asks = defined.get(current);
+      if (asks === undefined) defined.set(current, (asks = isDefined(current, entrypoint)));
+      return asks ? current.prepare(entrypoint).value({ input: event, runtime }) : undefined;
+    };
   };
   return new DecisionRecorder({
     labels,

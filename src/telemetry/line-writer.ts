@@ -18,6 +18,8 @@ export interface LineWriter {
 }
 
 const MAX_PENDING_BYTES = 64 * 1024 * 1024;
+/** What a turn brings at a few thousand decisions a second. */
+const BUFFER_BYTES = 256 * 1024;
 /** A pipe that does not block says when it is full, but not when it is read. */
 const RETRY_MS = 5;
 
@@ -35,6 +37,8 @@ export class FileDescriptorWriter implements LineWriter {
   #isScheduled = false;
   #isWriting = false;
   #rest: Buffer | undefined;
+  /** Used again for each write, of which there is one at a time: a new one each turn is work for the collector. */
+  readonly #buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES);
   #waiters: (() => void)[] = [];
   dropped = 0;
 
@@ -92,7 +96,11 @@ export class FileDescriptorWriter implements LineWriter {
     this.#pendingBytes = 0;
     const rest = this.#rest;
     this.#rest = undefined;
-    return rest === undefined ? Buffer.from(text) : Buffer.concat([rest, Buffer.from(text)]);
+    if (rest !== undefined) return Buffer.concat([rest, Buffer.from(text)]);
+    // UTF-8 takes at most three bytes for a unit of UTF-16.
+    return text.length * 3 > this.#buffer.length
+      ? Buffer.from(text)
+      : this.#buffer.subarray(0, this.#buffer.write(text));
   }
 
   #writeOut(): void {
