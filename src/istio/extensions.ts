@@ -127,7 +127,7 @@ function isDate({ text }: Text): boolean {
 
 /** Reads and validates one RateLimit (cardea.dev/v1alpha1). */
 export function readRateLimit(reader: FieldReader, meta: Meta, spec: YamlNode | undefined): RateLimit {
-  const members = reader.members(spec, "spec", ["key", "limit", "per", "onStoreFailure"]);
+  const members = reader.members(spec, "spec", ["key", "limit", "per", "algorithm", "onStoreFailure"]);
   const key = reader.strings(members.get("key")?.value, "spec.key") ?? [];
   key.forEach((text, i) => {
     const attribute = parseWhenKey(text.text);
@@ -163,6 +163,9 @@ export function readRateLimit(reader: FieldReader, meta: Meta, spec: YamlNode | 
     key: key.map((text) => text.text),
     limit: limit ?? 1,
     perMs: perMs ?? 1000,
+    algorithm:
+      reader.oneOf(members.get("algorithm")?.value, "spec.algorithm", ["token-bucket", "fixed-window"]) ??
+      "token-bucket",
     onStoreFailure:
       reader.oneOf(members.get("onStoreFailure")?.value, "spec.onStoreFailure", ["allow", "deny"]) ?? "deny",
   };

@@ -134,6 +134,7 @@ export interface RateLimit extends Meta {
   readonly key: readonly string[];
   readonly limit: number;
   readonly perMs: number;
+  readonly algorithm: "token-bucket" | "fixed-window";
   readonly onStoreFailure: "allow" | "deny";
 }
 

@@ -39,7 +39,13 @@ export class Declared {
     this.decides = isDescribed || documents.length > schedules.length + rateLimits.length;
     this.shape = JSON.stringify([
       schedules.map(({ name, timeZone, windows, exceptions }) => [name, timeZone, windows, exceptions]),
-      rateLimits.map(({ name, limit, perMs, onStoreFailure }) => [name, limit, perMs, onStoreFailure]),
+      rateLimits.map(({ name, limit, perMs, algorithm, onStoreFailure }) => [
+        name,
+        limit,
+        perMs,
+        algorithm,
+        onStoreFailure,
+      ]),
     ]);
     this.#tokenRules = new TokenRules(requestAuthentications, mesh);
   }

@@ -25,9 +25,9 @@ export function extensionsOf(program: Pick<IstioProgram, "schedules" | "rateLimi
   return {
     schedules: new Map(schedules.map((schedule) => [schedule.name, compileSchedule(schedule)])),
     limits: new Map(
-      rateLimits.map(({ name, limit, perMs, onStoreFailure }): readonly [string, RateLimit] => [
+      rateLimits.map(({ name, limit, perMs, algorithm, onStoreFailure }): readonly [string, RateLimit] => [
         name,
-        { name, limit, perMs, onStoreFailure, algorithm: "token-bucket" },
+        { name, limit, perMs, algorithm, onStoreFailure },
       ]),
     ),
   };

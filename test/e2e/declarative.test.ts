@@ -292,6 +292,48 @@ describe("tokens", () => {
     expect(await metrics()).toContain('cardea_rulings_total{layer="identity",verdict="deny",policy="",rule=""} 2');
   });
 
+  test("travel in headers, parameters and cookies, and go no further than they are told to", async () => {
+    const removed = (reply: ReplyDocument): readonly string[] =>
+      (reply.okResponse?.["headersToRemove"] as readonly string[] | undefined) ?? [];
+    const token = mint(key, claims);
+    const files = (more: object) => ({ "t.yaml": authentication({ jwks: keySetOf(key), ...more }), "p.yaml": admins });
+    const plain = await serve(files({}));
+    expect(removed(await plain.ask("/mine", bearer(token)))).toContain("authorization");
+    expect(isAllowed(await plain.ask(`/mine?access_token=${token}`))).toBe(true);
+    const forwarding = await serve(files({ forwardOriginalToken: true }));
+    expect(removed(await forwarding.ask("/mine", bearer(token)))).not.toContain("authorization");
+    const cookies = await serve(files({ fromCookies: ["session"], fromHeaders: [{ name: "X-Token" }] }));
+    const inCookie = { headers: { cookie: `theme=dark; session=${token}` } };
+    expect(isAllowed(await cookies.ask("/mine", inCookie))).toBe(true);
+    const inHeader = await cookies.ask("/mine", { headers: { "x-token": token } });
+    expect([isAllowed(inHeader), removed(inHeader).includes("x-token")]).toEqual([true, true]);
+    expect(isAllowed(await cookies.ask("/mine", bearer(token)))).toBe(false);
+  });
+
+  test("that only their issuer can read are asked about there (RFC 7662)", async () => {
+    const asked: string[] = [];
+    const http = createServer((request, response) => {
+      let form = "";
+      request.on("data", (chunk: Buffer) => {
+        form += chunk.toString();
+      });
+      request.on("end", () => {
+        asked.push(`${request.headers.authorization} ${form}`);
+        const active = new URLSearchParams(form).get("token") === "opaque-1";
+        response.end(JSON.stringify(active ? { active, ...claims } : { active: false }));
+      });
+    });
+    await new Promise<void>((resolve) => http.listen(0, "127.0.0.1", resolve));
+    closing.push(() => void http.close());
+    const endpoint = `http://127.0.0.1:${(http.address() as AddressInfo).port}/introspect`;
+    const introspection = [{ issuer: claims.iss, endpoint, client_id: "cardea", client_secret: "s3cret" }];
+    const { ask } = await serve({ "p.yaml": admins }, { identity: { keys: { allow_http: true }, introspection } });
+    for (let i = 0; i < 2; i++) expect(isAllowed(await ask("/admin", bearer("opaque-1")))).toBe(true);
+    expect(asked).toEqual([`Basic ${Buffer.from("cardea:s3cret").toString("base64")} ${asked[0]?.split(" ")[2]}`]);
+    expect(statusOf(await ask("/public", bearer("opaque-2")))).toBe(401);
+    expect(statusOf(await ask("/admin"))).toBe(403);
+  });
+
   test("headers that carry claims are the server's, not the client's", async () => {
     const { ask } = await serve({ "t.yaml": authentication(), "p.yaml": admins });
     const known = await ask("/public", bearer(mint(key, claims)));

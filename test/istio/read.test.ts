@@ -351,6 +351,11 @@ describe("Schedule and RateLimit", () => {
       spec: "{key: [source.ip], limit: 1, per: 1m, onStoreFailure: shrug}",
       want: "istio_value_error spec.onStoreFailure",
     },
+    {
+      kind: "RateLimit",
+      spec: "{key: [source.ip], limit: 1, per: 1m, algorithm: leaky}",
+      want: "istio_value_error spec.algorithm",
+    },
   ])("$kind is refused: $spec", ({ kind, spec, want }) => {
     expect(problems(own(kind, spec))).toContain(`p.yaml:4 ${want}`);
   });

@@ -3,7 +3,8 @@ import { Limiter, MemoryStore, type RateLimit, type RateLimitStore, StoreError }
 import { compile, evaluateWithIo, type IoRequest, valueWithIo } from "../../src/rego/engine/index.ts";
 import { nodeBuiltins } from "../../src/rego/node.ts";
 import { compileSchedule } from "../../src/schedule/index.ts";
-import { type Extensions, extensionBuiltins, extensionHost } from "../../src/policy/index.ts";
+import { type Extensions, extensionBuiltins, extensionHost, extensionsOf } from "../../src/policy/index.ts";
+import { compileIstio } from "../../src/istio/index.ts";
 
 const limit: RateLimit = {
   name: "per-client",
@@ -121,4 +122,16 @@ test("what does not exist is an error, so nothing is allowed by it", async () =>
   await expect(
     evaluateWithIo(policy.query("data.p.missing = x"), { strictBuiltinErrors: true }, async () => ({ error: "no" })),
   ).rejects.toThrow('there is no rate limit "nothing"');
+});
+
+test("a RateLimit's document says how it counts", () => {
+  const text = (name: string, more: string): string =>
+    `apiVersion: cardea.dev/v1alpha1\nkind: RateLimit\nmetadata: {name: ${name}}\nspec: {key: [source.ip], limit: 2, per: 1m${more}}\n`;
+  const files = [
+    { file: "l.yaml", text: `${text("a", "")}---\n${text("b", ", algorithm: fixed-window, onStoreFailure: allow")}` },
+  ];
+  expect([...extensionsOf(compileIstio({ files })).limits.values()]).toEqual([
+    { name: "a", limit: 2, perMs: 60_000, algorithm: "token-bucket", onStoreFailure: "deny" },
+    { name: "b", limit: 2, perMs: 60_000, algorithm: "fixed-window", onStoreFailure: "allow" },
+  ]);
 });
