@@ -12,7 +12,8 @@ import { callerId, grpcCredentials } from "./grpc-credentials.ts";
 import { GrpcHealth, HEALTH_SERVICE } from "./grpc-health.ts";
 import { type GrpcLimits, limitConnections, limitSessions, serverOptions, sessionsOf } from "./grpc-limits.ts";
 import { endingSpan, receiveCall, type ServerAddress } from "./grpc-tracing.ts";
-import { formatAddress, type ListenAddress, parseGrpcAddress, removeStaleSocket } from "./listen-address.ts";
+import { formatAddress, type ListenAddress, parseGrpcAddress } from "./listen-address.ts";
+import { bindSocketFile } from "./socket-file.ts";
 import type { TlsFiles } from "./tls-files.ts";
 import { Turn } from "./turn.ts";
 
@@ -105,9 +106,8 @@ export class GrpcListener {
   }
 
   async #bind(address: ListenAddress): Promise<number> {
-    if (address.kind === "unix") removeStaleSocket(address.path);
-    if (address.kind !== "tcp")
-      return this.#bindTo(address.kind === "unix" ? `unix:${address.path}` : `unix:\0${address.name}`);
+    if (address.kind === "unix") return bindSocketFile(address.path, (path) => this.#bindTo(`unix:${path}`));
+    if (address.kind === "abstract") return this.#bindTo(`unix:\0${address.name}`);
     if (address.host !== "") return this.#bindTo(formatAddress(address));
     // No host means every interface: both families where there are two.
     try {

@@ -1,9 +1,10 @@
 import { connect as connectHttp2 } from "node:http2";
 import { Client, credentials, Metadata } from "@grpc/grpc-js";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { httpRequest } from "../support/checks.ts";
-import { buildProgram, healthOf, type Program, type ProgramOptions, startProgram } from "../support/program.ts";
-import { CHECK, CheckClient, isAllowed, startServer, until } from "../support/server.ts";
+import { healthOf } from "../support/program.ts";
+import { CHECK, isAllowed, startServer, until } from "../support/server.ts";
+import { useProgram } from "../support/serving.ts";
 
 const POLICY = `package envoy.authz
 
@@ -12,36 +13,12 @@ allow if input.parsed_path[0] == "ok"
 `;
 const OK = httpRequest({ method: "GET", path: "/ok" });
 
-let main = "";
-let removeBuild: () => Promise<void>;
-beforeAll(async () => {
-  const built = await buildProgram();
-  main = built.main;
-  removeBuild = built.remove;
-});
-afterAll(() => removeBuild());
-
-const closing: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const close of closing.splice(0).reverse()) await close();
-});
-
-async function start(options: Partial<ProgramOptions> = {}): Promise<Program> {
-  const program = await startProgram({ main, policy: POLICY, ...options });
-  closing.push(() => program.remove());
-  return program;
-}
-
-function clientOf(address: string): CheckClient {
-  const client = new CheckClient(address);
-  closing.push(() => client.close());
-  return client;
-}
+const { start, connect: clientOf, defer } = useProgram(POLICY);
 
 describe("readiness", () => {
   test("not serving before there is a policy, nor once the process leaves", async () => {
     const server = await startServer({ policy: POLICY, options: { paths: [] } });
-    closing.push(() => server.stop());
+    defer(() => server.stop());
     const client = server.connect();
     expect(await healthOf(client)).toBe(2);
     expect(isAllowed(await client.check(OK))).toBe(false);
@@ -99,7 +76,7 @@ describe("SIGTERM", () => {
   test("calls that hang are ended with the grace period", async () => {
     const program = await start({ flags: ["--shutdown-grace-period", "1"] });
     const session = connectHttp2(`http://${program.grpc}`).on("error", () => undefined);
-    closing.push(() => session.destroy());
+    defer(() => session.destroy());
     await new Promise((resolve) => session.once("connect", resolve));
     for (let i = 0; i < 100; i++)
       session
@@ -119,7 +96,7 @@ describe("SIGTERM", () => {
   test("health watches are told and ended", async () => {
     const program = await start();
     const watcher = new Client(program.grpc, credentials.createInsecure());
-    closing.push(() => watcher.close());
+    defer(() => watcher.close());
     const identity = (bytes: Buffer): Buffer => bytes;
     const seen: (number | undefined)[] = [];
     const watch = (request: Buffer) =>

@@ -4,12 +4,12 @@ import { createServer, type Server as HttpServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
-import { Client, credentials, Metadata, status } from "@grpc/grpc-js";
+import { type ChannelCredentials, credentials, status } from "@grpc/grpc-js";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { type PlainObject, readConfig } from "../../src/config/index.ts";
-import { type Addresses, CardeaServer, type ServerOptions } from "../../src/server/index.ts";
-import { PLAIN_LINES, SILENT_LOGGER } from "../../src/telemetry/index.ts";
-import { decodeResponse, httpRequest, type ReplyDocument } from "../support/checks.ts";
+import type { PlainObject } from "../../src/config/index.ts";
+import type { Addresses, CardeaServer, ServerOptions } from "../../src/server/index.ts";
+import { httpRequest, type ReplyDocument } from "../support/checks.ts";
+import { type CallOptions, CheckClient, isAllowed, startServer, until } from "../support/server.ts";
 
 const ALLOW = "package envoy.authz\n\nallow := true\n";
 const DENY = "package envoy.authz\n\nallow := false\n";
@@ -30,82 +30,34 @@ interface Running {
   readonly server: CardeaServer;
   readonly addresses: Addresses;
   readonly api: string;
-  check(bytes?: Buffer, options?: { deadline?: number; method?: string }): Promise<ReplyDocument>;
+  check(bytes?: Buffer, options?: CallOptions): Promise<ReplyDocument>;
 }
 
 async function run(policy: string, config: PlainObject = {}, options: Partial<ServerOptions> = {}): Promise<Running> {
-  await writeFile(join(root, "policy.rego"), policy);
-  const server = await CardeaServer.create({
-    config: readConfig({ plugins: { envoy_ext_authz_grpc: { addr: "127.0.0.1:0" } }, ...config }, (message) => {
-      throw new Error(message);
-    }),
-    paths: [join(root, "policy.rego")],
-    loading: {},
-    watches: true,
-    regoVersion: "v1",
-    addrs: ["127.0.0.1:0"],
-    diagnosticAddrs: ["127.0.0.1:0"],
-    unixSocketMode: 0o755,
-    shutdownGraceMs: 2000,
-    readyTimeoutMs: 0,
-    tls: undefined,
-    authentication: "off",
-    authorization: "off",
-    logger: SILENT_LOGGER,
-    writer: { write: () => undefined, flush: async () => undefined, flushSync: () => undefined, dropped: 0 },
-    lines: PLAIN_LINES,
-    env: {},
-    version: "0.0.0",
-    ...options,
+  const path = join(root, "policy.rego");
+  await writeFile(path, policy);
+  const { server, addresses, stop } = await startServer({
+    policy: "",
+    paths: [],
+    config: () => config,
+    options: { paths: [path], watches: true, addrs: ["127.0.0.1:0"], ...options },
   });
-  const addresses = await server.start();
-  closing.push(() => server.stop());
+  closing.push(stop);
   const client = clientOf(addresses.grpc ?? "127.0.0.1:1");
   return {
     server,
     addresses,
     api: `http://${addresses.api[0]}`,
-    check: (bytes = GET, more = {}) => call(client, bytes, more),
+    check: (bytes = GET, more) => client.check(bytes, more),
   };
 }
 
-function clientOf(address: string, channel = credentials.createInsecure()): Client {
+function clientOf(address: string, channel?: ChannelCredentials): CheckClient {
   const target = address.startsWith("unix://") ? `unix:${address.slice("unix://".length)}` : address;
-  const client = new Client(target, channel, {
-    "grpc.max_send_message_length": -1,
-    "grpc.ssl_target_name_override": "localhost",
-  });
+  const client = new CheckClient(target, channel);
   closing.push(() => client.close());
   return client;
 }
-
-function call(
-  client: Client,
-  bytes: Buffer,
-  { deadline = 10_000, method = "/envoy.service.auth.v3.Authorization/Check" } = {},
-): Promise<ReplyDocument> {
-  const identity = (value: Buffer): Buffer => value;
-  return new Promise((resolve, reject) => {
-    client.makeUnaryRequest(
-      method,
-      identity,
-      identity,
-      bytes,
-      new Metadata(),
-      { deadline: Date.now() + deadline },
-      (error, reply) => {
-        if (error !== null) reject(error);
-        else resolve(decodeResponse(reply as Buffer));
-      },
-    );
-  });
-}
-
-async function until(holds: () => Promise<boolean> | boolean): Promise<void> {
-  while (!(await holds())) await new Promise((resolve) => setTimeout(resolve, 10));
-}
-
-const isAllowed = (reply: ReplyDocument): boolean => (reply.status.code ?? 0) === 0;
 
 describe("serving", () => {
   test("checks, health and metrics", async () => {
@@ -158,13 +110,17 @@ describe("serving", () => {
     const client = clientOf(addresses.grpc ?? "");
     const identity = (value: Buffer): Buffer => value;
     const health = await new Promise((resolve, reject) => {
-      client.makeUnaryRequest("/grpc.health.v1.Health/Check", identity, identity, Buffer.alloc(0), (error, reply) =>
-        error === null ? resolve(reply) : reject(error),
+      client.grpc.makeUnaryRequest(
+        "/grpc.health.v1.Health/Check",
+        identity,
+        identity,
+        Buffer.alloc(0),
+        (error, reply) => (error === null ? resolve(reply) : reject(error)),
       );
     });
     expect(health).toEqual(Buffer.from([8, 1]));
     const services = await new Promise<string>((resolve, reject) => {
-      const stream = client.makeBidiStreamRequest(
+      const stream = client.grpc.makeBidiStreamRequest(
         "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
         identity,
         identity,
@@ -229,7 +185,7 @@ describe("stopping", () => {
     release();
     expect(isAllowed(await running)).toBe(true);
     await stopped;
-    await expect(check(GET, { deadline: 500 })).rejects.toBeDefined();
+    await expect(check(GET, { deadlineMs: 500 })).rejects.toBeDefined();
   });
 
   test("calls that hang end at the grace period", async () => {
@@ -380,12 +336,12 @@ describe("TLS", () => {
     const file = (name: string): Buffer => readFileSync(join(root, name));
     const channel = (name?: string) =>
       credentials.createSsl(file("ca.crt"), ...(name === undefined ? [] : [file(`${name}.key`), file(`${name}.crt`)]));
-    expect(isAllowed(await call(clientOf(addresses.grpc ?? "", channel("envoy")), GET))).toBe(true);
-    await expect(call(clientOf(addresses.grpc ?? "", channel("other")), GET)).rejects.toMatchObject({
+    expect(isAllowed(await clientOf(addresses.grpc ?? "", channel("envoy")).check(GET))).toBe(true);
+    await expect(clientOf(addresses.grpc ?? "", channel("other")).check(GET)).rejects.toMatchObject({
       code: status.PERMISSION_DENIED,
     });
-    await expect(call(clientOf(addresses.grpc ?? "", channel()), GET, { deadline: 1000 })).rejects.toBeDefined();
-    await expect(call(clientOf(addresses.grpc ?? ""), GET, { deadline: 1000 })).rejects.toBeDefined();
+    await expect(clientOf(addresses.grpc ?? "", channel()).check(GET, { deadlineMs: 1000 })).rejects.toBeDefined();
+    await expect(clientOf(addresses.grpc ?? "").check(GET, { deadlineMs: 1000 })).rejects.toBeDefined();
   });
 });
 

@@ -1,11 +1,12 @@
 import { spawn } from "node:child_process";
-import { mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { httpRequest } from "../support/checks.ts";
-import { buildProgram, type Program, type ProgramOptions, startProgram } from "../support/program.ts";
-import { CheckClient, isAllowed, until } from "../support/server.ts";
+import type { Program, ProgramOptions } from "../support/program.ts";
+import { type CheckClient, isAllowed, until } from "../support/server.ts";
+import { metric, useProgram, workersOf } from "../support/serving.ts";
 
 const POLICY = `package envoy.authz
 
@@ -14,54 +15,18 @@ allow if input.parsed_path[0] == "ok"
 `;
 const OK = httpRequest({ method: "GET", path: "/ok" });
 
-let main = "";
-let removeBuild: () => Promise<void>;
-beforeAll(async () => {
-  const built = await buildProgram();
-  main = built.main;
-  removeBuild = built.remove;
-});
-afterAll(() => removeBuild());
-
-const closing: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const close of closing.splice(0).reverse()) await close();
-});
+const { main, start: startAny, connect, defer } = useProgram(POLICY);
 
 async function start(options: Partial<ProgramOptions> = {}): Promise<Program> {
   const flags = ["--workers", "2", ...(options.flags ?? [])];
-  const program = await startProgram({ main, policy: POLICY, ...options, flags });
-  closing.push(() => program.remove());
-  await until(async () => (await metric(program, "cardea_workers ")) === 2 && (await pids(program)).length === 2);
+  const program = await startAny({ ...options, flags });
+  await until(async () => (await metric(program, "cardea_workers ")) === 2 && (await workersOf(program)).length === 2);
   return program;
 }
 
 /** Several, as connections go to the workers in turn. */
 function clients({ grpc }: Program, count = 4): readonly CheckClient[] {
-  const all = Array.from({ length: count }, () => new CheckClient(grpc));
-  closing.push(() => {
-    for (const client of all) client.close();
-  });
-  return all;
-}
-
-async function metric({ diagnostics }: Program, name: string): Promise<number> {
-  const text = await (await fetch(`http://${diagnostics}/metrics`)).text();
-  return Number(
-    text
-      .split("\n")
-      .find((line) => line.startsWith(name))
-      ?.slice(name.length) ?? Number.NaN,
-  );
-}
-
-async function pids({ process: { pid } }: Program): Promise<readonly number[]> {
-  const text = await readFile(`/proc/${pid}/task/${pid}/children`, "utf8");
-  return text
-    .trim()
-    .split(" ")
-    .filter((id) => id !== "")
-    .map(Number);
+  return Array.from({ length: count }, () => connect(grpc));
 }
 
 const verdicts = async (all: readonly CheckClient[]): Promise<readonly boolean[]> =>
@@ -80,7 +45,7 @@ describe("workers", () => {
     const program = await start();
     const all = clients(program);
     await verdicts(all);
-    const [victim] = await pids(program);
+    const [victim] = await workersOf(program);
     const outcomes: ("allowed" | "denied" | "failed")[] = [];
     let running = true;
     const loops = all.map(async (client) => {
@@ -95,7 +60,7 @@ describe("workers", () => {
     await until(() => outcomes.length > 100);
     process.kill(victim as number, "SIGKILL");
     await until(async () => {
-      const now = await pids(program);
+      const now = await workersOf(program);
       return now.length === 2 && !now.includes(victim as number);
     });
     await until(async () => (await metric(program, "cardea_worker_restarts_total ")) === 1);
@@ -111,10 +76,10 @@ describe("workers", () => {
 
   test("one that stands still is replaced", async () => {
     const program = await start({ flags: ["--worker-timeout", "3"] });
-    const [victim] = await pids(program);
+    const [victim] = await workersOf(program);
     process.kill(victim as number, "SIGSTOP");
     await until(async () => {
-      const now = await pids(program);
+      const now = await workersOf(program);
       return now.length === 2 && !now.includes(victim as number);
     });
     expect(program.log.join("\n")).toContain("A worker does not answer");
@@ -134,7 +99,7 @@ describe("workers", () => {
     expect(await put("/v1/policies/more", text)).toBe(200);
     expect(await put("/v1/data/path", '"ok"')).toBe(204);
     await until(async () => (await verdicts(all)).every((allowed) => allowed));
-    const [victim] = await pids(program);
+    const [victim] = await workersOf(program);
     process.kill(victim as number, "SIGKILL");
     await until(async () => (await metric(program, "cardea_worker_restarts_total ").catch(() => 0)) === 1);
     await until(async () => (await verdicts(clients(program)).catch(() => [false])).every((allowed) => allowed));
@@ -143,7 +108,7 @@ describe("workers", () => {
   test("SIGTERM ends all of them, with 0", async () => {
     const program = await start();
     await verdicts(clients(program));
-    const workers = await pids(program);
+    const workers = await workersOf(program);
     program.process.kill("SIGTERM");
     expect(await program.exited).toBe(0);
     for (const pid of workers) expect(() => process.kill(pid, 0)).toThrow();
@@ -151,9 +116,9 @@ describe("workers", () => {
 
   test("nothing good to serve is one failure, not a loop of them", async () => {
     const folder = await mkdtemp(join(tmpdir(), "cardea-workers-"));
-    closing.push(() => rm(folder, { recursive: true }));
+    defer(() => rm(folder, { recursive: true }));
     await writeFile(join(folder, "policy.rego"), "package a\n\nallow := ");
-    const child = spawn(process.execPath, [main, "run", "-s", "--workers", "2", "--addr", "127.0.0.1:0", folder]);
+    const child = spawn(process.execPath, [main(), "run", "-s", "--workers", "2", "--addr", "127.0.0.1:0", folder]);
     expect(await new Promise((resolve) => child.once("exit", resolve))).toBe(1);
   });
 });

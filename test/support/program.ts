@@ -59,14 +59,20 @@ export interface ProgramOptions {
   readonly policy: string;
   readonly set?: readonly string[];
   readonly flags?: readonly string[];
+  /** Address of the check port. Default: a free one of this machine. */
+  readonly grpc?: (folder: string) => string;
+  /** Files and sockets it may have open. */
+  readonly descriptors?: number;
 }
 
 /** Starts it and waits until it is ready. */
-export async function startProgram({ main, policy, set = [], flags = [] }: ProgramOptions): Promise<Program> {
+export async function startProgram(options: ProgramOptions): Promise<Program> {
+  const { main, policy, set = [], flags = [], descriptors } = options;
   const folder = await mkdtemp(join(tmpdir(), "cardea-program-"));
   await writeFile(join(folder, "policy.rego"), policy);
   const address = async (): Promise<string> => `127.0.0.1:${await freePort()}`;
-  const [grpc, api, diagnostics] = [await address(), await address(), await address()];
+  const grpc = options.grpc?.(folder) ?? (await address());
+  const [api, diagnostics] = [await address(), await address()];
   const settings = [`plugins.envoy_ext_authz_grpc.addr=${grpc}`, ...set].flatMap((text) => ["--set", text]);
   const args = [
     "run",
@@ -79,7 +85,10 @@ export async function startProgram({ main, policy, set = [], flags = [] }: Progr
     ...flags,
     join(folder, "policy.rego"),
   ];
-  const child = spawn(process.execPath, [main, ...args], { stdio: ["ignore", "ignore", "pipe"] });
+  const command = [process.execPath, main, ...args];
+  const limited = ["sh", "-c", `ulimit -n ${descriptors}; exec "$@"`, "sh", ...command];
+  const [file, ...rest] = descriptors === undefined ? command : limited;
+  const child = spawn(file as string, rest, { stdio: ["ignore", "ignore", "pipe"] });
   const log: string[] = [];
   child.stderr
     ?.setEncoding("utf8")
@@ -112,7 +121,7 @@ export async function healthOf(client: CheckClient): Promise<number> {
 }
 
 async function untilServing({ grpc, process: child, log }: Program): Promise<void> {
-  const client = new CheckClient(grpc);
+  const client = new CheckClient(grpc.replace("unix://", "unix:"));
   try {
     for (;;) {
       if (child.exitCode !== null) throw new Error(`it ended with ${child.exitCode}:\n${log.join("\n")}`);
