@@ -7,6 +7,7 @@ import type {
   PolicyRule,
   RequestAuthentication,
 } from "./policies.ts";
+import { contradictions } from "./contradictions.ts";
 import { hasTemplate } from "./templates.ts";
 
 /** What Istio accepts and hardly anybody means. Each code with the reason, for `cardea check --explain` and the docs. */
@@ -30,6 +31,8 @@ export const ISTIO_LINTS = {
   admits_anonymous:
     "Every `not…` condition holds where the attribute is missing: this admits callers without any identity.",
   claim_not_text: "Claims are compared as strings. A number or boolean in the token matches no value, not even *.",
+  never_matches:
+    "All that the values let in the not… values keep out: no request matches this rule, or this alternative of it.",
   denies_all_tcp:
     "On TCP ports the HTTP conditions of a DENY disappear: without ports this rule denies all TCP traffic to the workload.",
   wide_namespace:
@@ -127,6 +130,7 @@ function lintRule(policy: AuthorizationPolicy, rule: PolicyRule, report: Report)
     lintName(list, report);
     for (const value of list.values) lintValue(policy, list, value, report);
   }
+  lintContradictions(rule, report);
   if (policy.action === "ALLOW") lintAnonymous(rule, report);
   if (policy.action === "DENY" && lists.length > 0 && lists.every(isHttp)) {
     report(
@@ -135,6 +139,18 @@ function lintRule(policy: AuthorizationPolicy, rule: PolicyRule, report: Report)
       "has HTTP conditions only",
       "add ports to the operation, or know that the workload speaks HTTP only",
     );
+  }
+}
+
+function lintContradictions({ from, to, when }: PolicyRule, report: Report): void {
+  const seen = new Set<FieldValues>();
+  for (const alternative of [when, ...from, ...to]) {
+    const lists = alternative === when ? when : [...alternative, ...when];
+    for (const { wanted, excluding } of contradictions(lists)) {
+      if (seen.has(excluding)) continue;
+      seen.add(excluding);
+      report("never_matches", excluding, `${wanted.name}: every value is excluded again`, "leave out one of the two");
+    }
   }
 }
 

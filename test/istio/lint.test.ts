@@ -95,6 +95,20 @@ const FOUND: readonly Row[] = [
     spec: "{action: DENY, rules: [{to: [{operation: {methods: [POST]}}]}]}",
     mend: "add ports to the operation, or know that the workload speaks HTTP only",
   },
+  ...[
+    "to: [{operation: {paths: [/a], notPaths: ['/a*']}}]",
+    "to: [{operation: {paths: ['/a/b*', '/x'], notPaths: ['/a/*', '*x']}}]",
+    "to: [{operation: {methods: [GET], notMethods: ['*']}}]",
+    "to: [{operation: {hosts: [A.com], notHosts: ['*.COM']}}]",
+    "from: [{source: {principals: [td/ns/a/sa/b]}}], when: [{key: source.principal, notValues: ['*/sa/b']}]",
+    "from: [{source: {ipBlocks: [10.1.2.3, 10.2.0.0/16], notIpBlocks: [10.0.0.0/8]}}]",
+    "when: [{key: 'request.headers[x-a]', values: [v], notValues: [v]}]",
+    "when: [{key: 'request.headers[x-a]', values: ['v*']}, {key: 'request.headers[x-a]', notValues: ['*']}]",
+  ].map((rule) => ({
+    code: "never_matches" as const,
+    spec: `{rules: [{${rule}}]}`,
+    mend: "leave out one of the two",
+  })),
   {
     code: "wide_namespace",
     spec: "{rules: [{from: [{source: {namespaces: ['*prod']}}]}]}",
@@ -141,6 +155,12 @@ describe("AuthorizationPolicy", () => {
     "{rules: [{from: [{source: {ipBlocks: [10.0.0.0/8, 'fd00::/8']}}]}]}",
     "{rules: [{from: [{source: {requestPrincipals: ['*', 'https://idp/*', '*/alice', '*@idp']}}]}]}",
     "{rules: [{when: [{key: 'request.headers[x-a]', notValues: [v]}]}]}",
+    "{rules: [{to: [{operation: {paths: ['/a*'], notPaths: ['/ab*', '*/a']}}]}]}",
+    "{rules: [{to: [{operation: {paths: ['/a', '/b'], notPaths: ['/a']}}, {operation: {paths: ['/c']}}]}]}",
+    "{rules: [{to: [{operation: {paths: ['/a']}}, {operation: {notPaths: ['/a']}}]}]}",
+    "{rules: [{from: [{source: {ipBlocks: [10.0.0.0/8], notIpBlocks: [10.1.0.0/16, 'fd00::/8']}}]}]}",
+    "{rules: [{when: [{key: 'request.headers[x-a]', values: [v]}, {key: 'request.headers[x-b]', notValues: [v]}]}]}",
+    "{rules: [{when: [{key: 'request.headers[x-a]', values: ['*'], notValues: ['v*']}]}]}",
   ])("nothing in %s", (spec) => {
     expect(lint(policy(spec))).toEqual([]);
   });
