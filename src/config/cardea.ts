@@ -33,6 +33,8 @@ export interface LimitsConfig {
   readonly tokenBytes: number;
   /** Checks decided at once; more are refused. */
   readonly concurrentChecks: number;
+  /** Of policy documents: characters of a file, rules over all files, characters of a value. */
+  readonly policies: { readonly fileLength: number; readonly rules: number; readonly valueLength: number };
 }
 
 export interface GrpcConfig {
@@ -93,6 +95,11 @@ export function readCardea(section: Section): CardeaConfig {
       evaluationSteps: limits.count("evaluation_steps", 1, 50_000_000),
       tokenBytes: limits.count("token_bytes", 1, 16_384),
       concurrentChecks: limits.count("concurrent_checks", 1, 10_000),
+      policies: {
+        fileLength: limits.count("policy_file_length", 1, 32 * 1024 * 1024),
+        rules: limits.count("policy_rules", 1, 50_000),
+        valueLength: limits.count("policy_value_length", 1, 4096),
+      },
     },
     grpc: readGrpc(section.section("grpc")),
     httpAuthz: section.has("http_authz") ? readHttpAuthz(section.section("http_authz")) : undefined,

@@ -50,6 +50,7 @@ export function readPolicies(files: readonly PolicyText[], limits: ReadLimits = 
   const documents: PolicyDocument[] = [];
   const foreign: ForeignDocument[] = [];
   const diagnostics: IstioDiagnostic[] = [];
+  let rules = 0;
   for (const { file, text } of files) {
     if (text.length > limits.fileLength) {
       const message = `the file has ${text.length} characters; the limit fileLength is ${limits.fileLength}`;
@@ -58,8 +59,13 @@ export function readPolicies(files: readonly PolicyText[], limits: ReadLimits = 
       continue;
     }
     for (const document of readYaml(file, text, diagnostics)) {
+      const before = documents.length;
       readDocument(document, document.root, { documents, foreign, diagnostics });
+      for (const read of documents.slice(before)) rules += read.kind === "AuthorizationPolicy" ? read.rules.length : 0;
+      if (rules > limits.rules) break;
     }
+    // What is too much need not be read to its end.
+    if (rules > limits.rules) break;
   }
   checkDuplicates(documents, diagnostics);
   checkLimits(documents, limits, diagnostics);

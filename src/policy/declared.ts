@@ -4,6 +4,7 @@ import {
   type IstioProgram,
   type JwtRule,
   type MeshSettings,
+  type ReadLimits,
   TABLES_PATH,
   TokenRules,
 } from "../istio/index.ts";
@@ -19,6 +20,7 @@ export interface MeshOptions {
    * Otherwise a folder without policies has nothing to say.
    */
   readonly isDescribed: boolean;
+  readonly limits?: ReadLimits;
 }
 
 /** The policy documents of a snapshot: Istio's kinds and our own, lowered to Rego. */
@@ -32,9 +34,9 @@ export class Declared {
   readonly #tokenRules: TokenRules;
 
   /** @throws {IstioPolicyError} */
-  constructor(files: readonly ModuleText[], { mesh, isDescribed }: MeshOptions) {
+  constructor(files: readonly ModuleText[], { mesh, isDescribed, limits }: MeshOptions) {
     this.files = files;
-    this.program = compileIstio({ files, mesh });
+    this.program = compileIstio({ files, mesh, ...(limits !== undefined && { limits }) });
     const { documents, schedules, rateLimits, requestAuthentications } = this.program;
     this.decides = isDescribed || documents.length > schedules.length + rateLimits.length;
     this.shape = JSON.stringify([

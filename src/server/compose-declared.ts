@@ -42,7 +42,11 @@ export async function composeDeclared(config: Config, metrics: Metrics, logger: 
   const { isMeshDescribed, mesh } = config.cardea;
   return {
     // The proxy's own claims reach policies as an identity, never as metadata.
-    mesh: { mesh: { ...mesh, trustJwtAuthnMetadata: false }, isDescribed: isMeshDescribed },
+    mesh: {
+      mesh: { ...mesh, trustJwtAuthnMetadata: false },
+      isDescribed: isMeshDescribed,
+      limits: config.cardea.limits.policies,
+    },
     identity: { authenticator, trustsEnvoy, rules },
     extend: (declared) => extensionBuiltins(extensionsOf(declared?.program), limiter),
     host: extensionHost(limiter),

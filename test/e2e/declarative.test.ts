@@ -243,6 +243,27 @@ describe("a reload", () => {
     }
   });
 
+  test("config-018: a file beyond the limits is refused, and the limit named", async () => {
+    const limits = { policy_file_length: 100_000, policy_rules: 100, policy_value_length: 1024 };
+    const { ask, server, folder } = await serve({ "read.yaml": READ }, { limits });
+    const rules = (count: number, path: string) =>
+      policy("read", { rules: Array.from({ length: count }, () => to(path)) });
+    for (const [text, limit] of [
+      [rules(101, "/x"), "the limit rules, 100"],
+      [
+        Array.from({ length: 51 }, (_, i) => rules(2, "/x").replace('"read"', `"p${i}"`)).join("\n---\n"),
+        "the limit rules, 100",
+      ],
+      [rules(1, `/${"x".repeat(1024)}`), "the limit valueLength is 1024"],
+      [rules(1, `/${"x".repeat(100_000)}`), "the limit fileLength is 100000"],
+    ] as const) {
+      await writeFile(join(folder, "read.yaml"), text);
+      await server.reload();
+      expect(server.store.lastFailure).toContain(limit);
+      expect([isAllowed(await ask("/read")), isAllowed(await ask("/x"))]).toEqual([true, false]);
+    }
+  });
+
   test("a server does not start with such a file", async () => {
     await expect(serve({ "p.yaml": `${denies}  action: Allow\n` })).rejects.toMatchObject({ name: "IstioPolicyError" });
   });
