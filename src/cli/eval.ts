@@ -140,7 +140,9 @@ function checkUsage(values: FlagValues): void {
   if (values.bool("fail") && values.bool("fail-defined"))
     throw new UsageError("specify --fail or --fail-defined but not both");
   if (values.bool("partial"))
-    throw new UsageError("partial evaluation is not supported: this engine compiles whole policies to JavaScript");
+    throw new UsageError(
+      "partial evaluation is not supported: this engine compiles whole policies to JavaScript (hint: leave out --partial and give the whole input by --input)",
+    );
   if (values.string("format") === "source") throw new UsageError("invalid output format for evaluation");
   if (values.string("target") !== "rego") throw new UsageError("WebAssembly is not supported: --target must be rego");
   if (values.bool("strict-builtin-errors") && values.bool("show-builtin-errors")) {

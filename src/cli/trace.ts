@@ -1,6 +1,6 @@
 import type { Location } from "../base/index.ts";
 import type { Module, Policy, Tracer } from "../rego/engine/index.ts";
-import { type Expr, type Rule, visit } from "../rego/syntax/index.ts";
+import { type Expr, type Rule, ruleRefToText, termToText, visit } from "../rego/syntax/index.ts";
 import type { Value } from "../rego/value/index.ts";
 import { locationDocument } from "./failure.ts";
 import type { FlagValues } from "./flags.ts";
@@ -8,9 +8,27 @@ import type { Document } from "./output.ts";
 
 type Kind = Parameters<Tracer["event"]>[0];
 
-interface TraceEvent {
-  readonly kind: Kind | "note";
+/** OPA's operations, as far as they can be told from a program that was compiled. */
+type Operation = "Enter" | "Eval" | "Exit" | "Fail" | "Note" | "Redo";
+
+/** A query, a rule or a closure that is being evaluated. */
+interface Frame {
+  readonly id: number;
   readonly at: Location | undefined;
+  readonly parent: Frame | undefined;
+  readonly depth: number;
+  /** Its `Enter` has been recorded: what OPA's rule index leaves out is not entered. */
+  isShown: boolean;
+  /** Expressions that hold, in the order they were reached. */
+  readonly holding: Location[];
+  /** The expression that was reached last, and has not held yet. */
+  pending: Location | undefined;
+}
+
+interface TraceEvent {
+  readonly operation: Operation;
+  readonly at: Location | undefined;
+  readonly frame: Frame;
   readonly depth: number;
   readonly message: string;
 }
@@ -36,32 +54,88 @@ const MAX_EVENTS = 100_000;
 /** Listens to an evaluation, for `--explain`, `--profile` and `--coverage`. */
 export class Recorder implements Tracer {
   #events: TraceEvent[] = [];
-  #depth = 0;
+  #frame: Frame | undefined;
+  #frames = 0;
   #timings = new Map<string, Timing>();
   #covered = new Map<string, Location>();
   #current: { readonly timing: Timing; readonly since: number } | undefined;
 
   clear(): void {
     this.#events = [];
-    this.#depth = 0;
+    this.#frame = undefined;
+    this.#frames = 0;
     this.#timings = new Map();
     this.#covered = new Map();
     this.#current = undefined;
   }
 
   event(kind: Kind, at: Location, _locals: () => ReadonlyMap<string, Value>): void {
-    if (kind === "enter") this.#depth++;
-    this.#record(kind, at, "");
-    this.#measure(kind, at);
+    this.#follow(kind, at);
+    if (kind !== "leave") this.#measure(kind, at);
     if ((kind === "eval" || kind === "exit") && at.source.name !== "") this.#covered.set(placeKey(at), at);
   }
 
   note(message: string): void {
-    this.#record("note", undefined, message);
+    const frame = this.#frame;
+    if (frame !== undefined) this.#record("Note", frame.pending, frame, JSON.stringify(message));
   }
 
-  #record(kind: Kind | "note", at: Location | undefined, message: string): void {
-    if (this.#events.length < MAX_EVENTS) this.#events.push({ kind, at, depth: this.#depth, message });
+  /** Makes OPA's operations of what the program reports: an expression that is left without having held has failed. */
+  #follow(kind: Kind, at: Location): void {
+    if (kind === "enter") {
+      this.#enter(at);
+      return;
+    }
+    const frame = this.#frame ?? this.#enter(at);
+    if (kind === "leave") {
+      this.#fail(frame);
+      this.#redo(frame, 0);
+      this.#frame = frame.parent;
+    } else if (kind === "eval") {
+      this.#fail(frame);
+      this.#record("Eval", at, frame);
+      frame.pending = at;
+    } else if (frame.at === at && frame.pending !== at) {
+      this.#record("Exit", at, frame);
+    } else if (frame.pending === at) {
+      frame.pending = undefined;
+      frame.holding.push(at);
+    } else {
+      // An expression before the last holds once more: all after it begin again.
+      this.#fail(frame);
+      this.#redo(frame, Math.max(frame.holding.lastIndexOf(at), 0));
+      frame.holding.push(at);
+    }
+  }
+
+  #enter(at: Location): Frame {
+    const parent = this.#frame;
+    const depth = parent === undefined ? 0 : parent.depth + 1;
+    const id = this.#frames++;
+    this.#frame = { id, at, parent, depth, isShown: false, holding: [], pending: undefined };
+    return this.#frame;
+  }
+
+  #fail(frame: Frame): void {
+    if (frame.pending !== undefined) this.#record("Fail", frame.pending, frame);
+    frame.pending = undefined;
+  }
+
+  #redo(frame: Frame, from: number): void {
+    while (frame.holding.length > from) this.#record("Redo", frame.holding.pop(), frame);
+  }
+
+  #record(operation: Operation, at: Location | undefined, frame: Frame, message = ""): void {
+    if (this.#events.length >= MAX_EVENTS) return;
+    this.#show(frame);
+    this.#events.push({ operation, at, frame, depth: frame.depth + 1, message });
+  }
+
+  #show(frame: Frame): void {
+    if (frame.isShown) return;
+    if (frame.parent !== undefined) this.#show(frame.parent);
+    frame.isShown = true;
+    this.#events.push({ operation: "Enter", at: frame.at, frame, depth: frame.depth, message: "" });
   }
 
   /** The time until the next event belongs to the expression evaluated last. */
@@ -82,7 +156,7 @@ export class Recorder implements Tracer {
   /** The parts of the result that were asked for. */
   report(policy: Policy | undefined, values: FlagValues): Readonly<Record<string, Document>> {
     const mode = values.string("explain") ?? "off";
-    const explanation = this.#explanation(mode);
+    const explanation = this.#explanation(mode, policy?.program.modules ?? []);
     return {
       ...(explanation.length > 0 && { explanation }),
       ...(values.bool("profile") && { profile: this.#profile(values) as unknown as Document }),
@@ -106,18 +180,33 @@ export class Recorder implements Tracer {
     return failed.map(({ at }, i) => `${(places[i] as string).padEnd(width)}  Fail ${textOf(at)}\n`).join("");
   }
 
-  #explanation(mode: string): readonly Document[] {
+  #explanation(mode: string, modules: readonly Module[]): readonly Document[] {
     if (mode === "off") return [];
-    const wanted = this.#events.filter(({ kind }) =>
-      mode === "notes" ? kind === "note" : mode === "fails" ? kind === "fail" : true,
-    );
-    return wanted.map(({ kind, at, depth, message }) => ({
-      Op: `${kind[0]?.toUpperCase() ?? ""}${kind.slice(1)}`,
+    if (this.#frame !== undefined) this.#fail(this.#frame);
+    const heads = headTexts(modules);
+    return this.#wanted(mode).map(({ operation, at, frame, depth, message }) => ({
+      Op: operation,
       Location: at === undefined ? null : locationDocument(at),
+      QueryID: frame.id,
+      ParentID: frame.parent?.id ?? 0,
       Depth: depth,
-      Text: at === undefined ? undefined : textOf(at),
+      Text: at === undefined ? undefined : (heads.get(placeKey(at)) ?? textOf(at)),
       Message: message,
     }));
+  }
+
+  /** All events, or the notes or failures with what had been entered to get there. */
+  #wanted(mode: string): readonly TraceEvent[] {
+    if (mode !== "notes" && mode !== "fails") return this.#events;
+    const wanted: Operation = mode === "notes" ? "Note" : "Fail";
+    const ways = new Set<Frame>();
+    for (const { operation, frame } of this.#events) {
+      if (operation !== wanted) continue;
+      for (let way: Frame | undefined = frame; way !== undefined && !ways.has(way); way = way.parent) ways.add(way);
+    }
+    return this.#events.filter(
+      ({ operation, frame }) => operation === wanted || (operation === "Enter" && ways.has(frame)),
+    );
   }
 
   #profile(values: FlagValues): readonly ProfileEntry[] {
@@ -151,13 +240,13 @@ export class Recorder implements Tracer {
     };
     const events = explanation as unknown as readonly Shown[];
     const places = events.map(({ Location: at }) =>
-      at === null ? "note" : `${at.file === "" ? "query" : at.file}:${at.row}`,
+      at === null ? "" : `${at.file === "" ? "query" : at.file}:${at.row}`,
     );
-    const width = Math.max(...places.map((place) => place.length));
+    const width = places.reduce((longest, place) => Math.max(longest, place.length), 0);
     return events
       .map(
         ({ Op, Depth, Text, Message }, i) =>
-          `${(places[i] as string).padEnd(width)}  ${"| ".repeat(Depth)}${Op} ${Text ?? JSON.stringify(Message)}\n`,
+          `${(places[i] as string).padEnd(width)}     ${"| ".repeat(Depth)}${Op} ${Op === "Note" ? Message : Text}\n`,
       )
       .join("");
   }
@@ -294,6 +383,17 @@ function headsOf(modules: readonly Module[]): ReadonlyMap<string, Location> {
     for (const rule of rules) for (const branch of branchesOf(rule)) heads.set(placeKey(branch.at), branch.head.at);
   }
   return heads;
+}
+
+/** How rules are named where they are entered and left: `data.policy.allow`. */
+function headTexts(modules: readonly Module[]): ReadonlyMap<string, string> {
+  const texts = new Map<string, string>();
+  for (const module of modules) {
+    for (const rule of module.rules)
+      for (const branch of branchesOf(rule))
+        texts.set(placeKey(branch.at), `${termToText(module.package.path)}.${ruleRefToText(branch)}`);
+  }
+  return texts;
 }
 
 function* branchesOf(rule: Rule): Generator<Rule> {

@@ -255,6 +255,91 @@ describe("reports", () => {
     expect(out).toContain('Note "here"');
   });
 
+  const EXPLAINED = `package p
+
+allow if {
+	some r in input.roles
+	r == "admin"
+	f(r) > 9
+}
+
+allow if {
+	not denied
+	trace("here")
+}
+
+denied if input.bad
+
+f(x) := count(x)
+`;
+
+  async function explained(mode: string): Promise<readonly string[]> {
+    const folder = folderOf({ "p.rego": EXPLAINED });
+    const flags = ["-d", `${folder}/p.rego`, "-I", "--explain", mode, "-f", "pretty"];
+    const { out } = await cli(["eval", ...flags, "data.p.allow"], '{"roles": ["admin", "x"]}');
+    return out
+      .replaceAll(`${folder}/`, "")
+      .trimEnd()
+      .split("\n")
+      .map((line) => line.replace(/^(\S+) {2,}/, "$1 "));
+  }
+
+  // The events of `opa eval --explain fails` 1.20.2; it writes expressions as it has compiled them.
+  test("an explanation of what failed names the rules on the way", async () => {
+    expect(await explained("fails")).toEqual([
+      "query:1 Enter data.p.allow",
+      "p.rego:3 | Enter data.p.allow",
+      "p.rego:6 | | Fail f(r) > 9",
+      'p.rego:5 | | Fail r == "admin"',
+      "p.rego:9 | Enter data.p.allow",
+      "p.rego:10 | | Enter not denied",
+      "p.rego:14 | | | Enter data.p.denied",
+      "p.rego:14 | | | | Fail input.bad",
+      "true",
+    ]);
+  });
+
+  test("a full explanation has expressions as they are met, fail and are met again", async () => {
+    expect(await explained("full")).toEqual([
+      "query:1 Enter data.p.allow",
+      "query:1 | Eval data.p.allow",
+      "p.rego:3 | Enter data.p.allow",
+      "p.rego:4 | | Eval some r in input.roles",
+      'p.rego:5 | | Eval r == "admin"',
+      "p.rego:6 | | Eval f(r)",
+      "p.rego:16 | | Enter data.p.f",
+      "p.rego:16 | | | Eval count(x)",
+      "p.rego:16 | | | Exit data.p.f",
+      "p.rego:16 | | | Redo count(x)",
+      "p.rego:6 | | Eval f(r) > 9",
+      "p.rego:6 | | Fail f(r) > 9",
+      "p.rego:6 | | Redo f(r)",
+      'p.rego:5 | | Redo r == "admin"',
+      "p.rego:4 | | Redo some r in input.roles",
+      'p.rego:5 | | Eval r == "admin"',
+      'p.rego:5 | | Fail r == "admin"',
+      "p.rego:4 | | Redo some r in input.roles",
+      "p.rego:9 | Enter data.p.allow",
+      "p.rego:10 | | Eval not denied",
+      "p.rego:10 | | Enter not denied",
+      "p.rego:14 | | | Enter data.p.denied",
+      "p.rego:14 | | | | Eval input.bad",
+      "p.rego:14 | | | | Fail input.bad",
+      'p.rego:11 | | Eval trace("here")',
+      'p.rego:11 | | Note "here"',
+      "p.rego:9 | | Exit data.p.allow",
+      'p.rego:11 | | Redo trace("here")',
+      "p.rego:10 | | Redo not denied",
+      "true",
+    ]);
+  });
+
+  test("partial evaluation is refused, with advice", async () => {
+    const { code, err } = await cli(["eval", "--partial", "data.p.allow"]);
+    expect(code).toBe(1);
+    expect(err).toMatch(/^Error: partial evaluation is not supported: .* \(hint: leave out --partial and give/);
+  });
+
   test("repeated runs are aggregated", async () => {
     const { out } = await cli(["eval", "--count", "3", "--metrics", "1"]);
     expect(Object.keys(JSON.parse(out).aggregated_metrics.timer_rego_query_eval_ns)).toEqual([

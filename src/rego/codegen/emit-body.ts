@@ -5,6 +5,7 @@ import {
   type RefTerm,
   type StringTerm,
   type Term,
+  termToText,
   type VarTerm,
   visit,
   type With,
@@ -36,19 +37,6 @@ export interface Scope {
 }
 
 type Continue = (value: Js) => void;
-
-/** A variable has no value where one is needed. The compiler finds those; OPA's rules let a few through that cannot be evaluated (`[x, y] = [{y}, {x}]`). */
-export class UnboundError extends Error {
-  override readonly name = "UnboundError";
-  readonly variable: string;
-  readonly at: Location;
-
-  constructor(variable: string, at: Location) {
-    super(`variable ${variable} is not bound`);
-    this.variable = variable;
-    this.at = at;
-  }
-}
 
 /** Where code is being generated: which blocks it is in. */
 interface Place {
@@ -232,7 +220,7 @@ export class BodyEmitter {
     this.#withModifiers(
       expr.with,
       (then) => {
-        if (expr.negated) this.#absent((found) => this.#form(expr, found), then);
+        if (expr.negated) this.#absent(expr.at, (found) => this.#form(expr, found), then);
         else this.#form(expr, then);
       },
       traced,
@@ -335,7 +323,7 @@ export class BodyEmitter {
       case "every":
         return this.#every(form, next);
       case "not":
-        return this.#absent((found) => this.body(form.body, found), next);
+        return this.#absent(expr.at, (found) => this.body(form.body, found), next);
       case "logical":
         return this.#logical(form.operator, form.left, form.right, next);
     }
@@ -351,20 +339,20 @@ export class BodyEmitter {
   }
 
   /** Goes on exactly if `emit` has no solution. */
-  #absent(emit: (found: () => void) => void, next: () => void): void {
-    const found = this.#probe(emit);
+  #absent(at: Location, emit: (found: () => void) => void, next: () => void): void {
+    const found = this.#probe(at, emit);
     this.failWhen(found);
     next();
   }
 
   /** A variable that tells whether `emit` has a solution; variables bound inside stay inside. */
-  #probe(emit: (found: () => void) => void): Js {
+  #probe(at: Location, emit: (found: () => void) => void): Js {
     const found = this.#scope.unit.fresh("h");
     const label = this.#scope.unit.fresh("b");
     this.line(js`let ${found} = false;`);
-    this.line(js`${label}: {`);
-    this.#closed(js`break ${label};`, () => emit(() => this.line(js`${found} = true; break ${label};`)));
-    this.line(js`}`);
+    this.#tracedBlock(label, at, () =>
+      this.#closed(js`break ${label};`, () => emit(() => this.line(js`${found} = true; break ${label};`))),
+    );
     return found;
   }
 
@@ -400,7 +388,7 @@ export class BodyEmitter {
         this.#iterate(domain, (key, value) => {
           if (form.key !== undefined) this.#vars.set(form.key.name, key());
           this.#vars.set(form.value.name, value());
-          const found = this.#probe((done) => this.body(form.body, done));
+          const found = this.#probe(bodyAt(form.body), (done) => this.body(form.body, done));
           this.line(js`if (!${found}) { ${holds} = false; break ${label}; }`);
         });
       });
@@ -411,11 +399,11 @@ export class BodyEmitter {
   }
 
   #logical(operator: "and" | "or", left: Body, right: Body, next: () => void): void {
-    const first = this.#probe((found) => this.body(left, found));
+    const first = this.#probe(bodyAt(left), (found) => this.body(left, found));
     const result = this.#scope.unit.fresh("h");
     this.line(js`let ${result} = ${first};`);
     this.line(operator === "and" ? js`if (${result}) {` : js`if (!${result}) {`);
-    const second = this.#probe((found) => this.body(right, found));
+    const second = this.#probe(bodyAt(right), (found) => this.body(right, found));
     this.line(js`${result} = ${second}; }`);
     this.failWhen(js`!${result}`);
     next();
@@ -477,7 +465,7 @@ export class BodyEmitter {
         if (known !== undefined) return next(known);
         if (term.name === "input" || term.name === "data")
           return this.#ref({ kind: "ref", terms: [term], at: term.at }, next);
-        throw new UnboundError(term.name, term.at);
+        return this.#unbound(`var ${term.name} requires evaluation`, term.at);
       }
       case "ref":
         return this.#ref(term, next);
@@ -553,9 +541,9 @@ export class BodyEmitter {
   #comprehension(empty: Js, body: Body, collect: (out: Js) => void, ordered = false): Js {
     const out = this.#hold(empty);
     const label = this.#scope.unit.fresh("b");
-    this.line(js`${label}: {`);
-    this.#closed(js`break ${label};`, () => this.body(body, () => collect(out)), ordered);
-    this.line(js`}`);
+    this.#tracedBlock(label, bodyAt(body), () =>
+      this.#closed(js`break ${label};`, () => this.body(body, () => collect(out)), ordered),
+    );
     return out;
   }
 
@@ -568,7 +556,7 @@ export class BodyEmitter {
         return this.#rootPath("input", ref.terms, next);
       }
       if (head.name === "data") return this.#dataRef(ref, next);
-      throw new UnboundError(head.name, head.at);
+      return this.fail(); // as in OPA, what a variable without a value holds is undefined
     }
     this.term(head, (value) => this.#path(value, ref.terms, 1, next));
   }
@@ -727,6 +715,14 @@ export class BodyEmitter {
     }
   }
 
+  /**
+   * A variable has no value where one is needed. OPA's compiler lets a few through, as where an expression has a closure over
+   * another variable (`[x | x == y] != z`): its evaluation fails when it gets there (v1/topdown/eval.go).
+   */
+  #unbound(message: string, at: Location): void {
+    this.line(js`throw rt.unbound(${message}, ${this.#scope.unit.location(at)});`);
+  }
+
   unify(a: Term, b: Term, next: () => void): void {
     if (a.kind === "array" && b.kind === "array" && (this.#isPattern(a) || this.#isPattern(b))) {
       if (a.items.length !== b.items.length) return this.fail();
@@ -760,35 +756,27 @@ export class BodyEmitter {
 
   /** Unifies pairs in an order in which one side is known: `[x, y] = [y, 1]` binds y first. */
   #unifyPairs(pairs: readonly (readonly [Term, Term])[], next: () => void): void {
-    this.#inTurn(this.#readyPairs(pairs), ([a, b], then) => this.unify(a, b, then), next);
-  }
-
-  *#readyPairs(pairs: readonly (readonly [Term, Term])[]): Generator<readonly [Term, Term]> {
     const left = [...pairs];
-    while (left.length > 0) {
-      const ready = left.findIndex(
-        ([a, b]) => !(this.#isPattern(a) && this.#isPattern(b)) || (a.kind === b.kind && a.kind !== "var"),
-      );
-      if (ready === -1) {
-        // Wildcards on both sides have nothing to say to each other.
-        const isFree = (term: Term): boolean => term.kind === "var" && isWildcard(term.name);
-        if (left.every(([a, b]) => isFree(a) || isFree(b))) return;
-        const [term] = left[0] as readonly [Term, Term];
-        throw new UnboundError(this.#firstUnbound(term), term.at);
+    const emit = ([a, b]: readonly [Term, Term], then: () => void): void => {
+      // Variables without values on both sides have nothing to say to each other.
+      if (isFree(a) || isFree(b) || (a.kind === "var" && b.kind === "var" && this.#isPattern(a) && this.#isPattern(b)))
+        return then();
+      if (this.#isPattern(a) && this.#isPattern(b) && !isPair(a, b)) this.#unbound("no side of `=` has a value", a.at);
+      else this.unify(a, b, then);
+    };
+    const isPair = (a: Term, b: Term): boolean => a.kind === b.kind && a.kind !== "var" && a.kind !== "set";
+    const isFree = (term: Term): boolean => term.kind === "var" && isWildcard(term.name) && !this.#vars.has(term.name);
+    const inOrder = function* (isPattern: (term: Term) => boolean): Generator<readonly [Term, Term]> {
+      while (left.length > 0) {
+        const ready = left.findIndex(([a, b]) => !(isPattern(a) && isPattern(b)) || isPair(a, b));
+        yield* left.splice(Math.max(ready, 0), 1);
       }
-      yield* left.splice(ready, 1);
-    }
-  }
-
-  #firstUnbound(term: Term): string {
-    let name = "_";
-    visit(term, {
-      term: (part) => {
-        if (part.kind === "var" && name === "_" && this.#isPattern(part) && !isWildcard(part.name)) name = part.name;
-        return true;
-      },
-    });
-    return name;
+    };
+    this.#inTurn(
+      inOrder((term) => this.#isPattern(term)),
+      emit,
+      next,
+    );
   }
 
   #failUnlessEqual(x: Js, y: Js, a: Term, b: Term): void {
@@ -890,6 +878,14 @@ export class BodyEmitter {
     const name = functionName(operator.terms);
     const group = this.#calledGroup(operator);
     const frame = this.#frame;
+    const missing = group === undefined ? args.findIndex((arg) => this.#isPattern(arg)) : -1;
+    if (missing !== -1) {
+      const arg = args[missing] as Term;
+      return this.#unbound(
+        `built-in function ${name} called with operand ${missing + 1} that requires evaluation: ${termToText(arg)}`,
+        arg.at,
+      );
+    }
     this.#terms(args, (values) => {
       const mocked = this.#scope.mayBeMocked(name);
       if (group !== undefined) {
@@ -956,10 +952,30 @@ export class BodyEmitter {
     );
   }
 
+  /** A block that reports, in the traced build, that it is entered and left. */
+  #tracedBlock(label: Js, at: Location, emit: () => void): void {
+    this.line(js`${label}: {`);
+    if (this.#scope.traced) {
+      this.line(js`try {`);
+      this.trace("enter", at);
+    }
+    emit();
+    this.line(this.#scope.traced ? js`} ${leaving(this.#scope, at)} }` : js`}`);
+  }
+
   #locals(): Js {
     const known = [...this.#vars].filter(([name]) => !isWildcard(name));
     return js`() => new Map([${Js.list(known.map(([name, value]) => js`[${name}, ${value}]`))}])`;
   }
+}
+
+/** The end of a block that began with `try`: reports that it is left, in whichever way. */
+export function leaving({ unit }: Scope, at: Location): Js {
+  return js`finally { if (c.session.options.tracer !== undefined) c.session.options.tracer.event("leave", ${unit.location(at)}, () => new Map()); }`;
+}
+
+function bodyAt(body: Body): Location {
+  return (body[0] as Expr).at;
 }
 
 /** A scalar, or an array, whatever its elements. */

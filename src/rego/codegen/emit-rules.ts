@@ -3,7 +3,7 @@ import type { Rule, Term } from "../syntax/index.ts";
 import { valuesEqual } from "../value/index.ts";
 import { constantOf } from "./constants.ts";
 import type { Group, Node } from "./documents.ts";
-import { BodyEmitter, type Scope } from "./emit-body.ts";
+import { BodyEmitter, leaving, type Scope } from "./emit-body.ts";
 import { indexDefinitions } from "./index-rules.ts";
 import { Js, js } from "./js.ts";
 
@@ -193,9 +193,7 @@ function emitChain(scope: Scope, first: Rule, params: readonly Js[], found: Foun
       }),
     );
     const guard = chained && branch !== first ? js`if (!${done}) ` : js``;
-    lines.push(js`${guard}${label}: {
-${emitter.source}
-}`);
+    lines.push(js`${guard}${label}: ${definition(scope, emitter, branch.at)}`);
   }
   return Js.lines(lines);
 }
@@ -240,9 +238,14 @@ function emitDefinition(
     });
   if (before === undefined) run();
   else before(emitter, run);
-  return js`${label}: {
+  return js`${label}: ${definition(scope, emitter, rule.at)}`;
+}
+
+function definition(scope: Scope, emitter: BodyEmitter, at: Rule["at"]): Js {
+  const block = js`{
 ${emitter.source}
 }`;
+  return scope.traced ? js`{ try ${block} ${leaving(scope, at)} }` : block;
 }
 
 function emitSet(scope: Scope, group: Group): Js {

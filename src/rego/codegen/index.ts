@@ -1,4 +1,3 @@
-export { UnboundError } from "./emit-body.ts";
 export {
   type GeneratedProgram,
   type GeneratedQuery,

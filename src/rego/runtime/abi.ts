@@ -44,6 +44,7 @@ export const abi = {
   isSmall,
   putUnique,
   conflict,
+  unbound,
   failed,
   operand,
   callMock,
@@ -133,6 +134,11 @@ const CONFLICTS = {
   function: "functions must not produce multiple outputs for same inputs",
   object: "object keys must be unique",
 } as const;
+
+/** What the compiler let through though it cannot be evaluated, met at run time. */
+function unbound(message: string, at: Location): EvalError {
+  return new EvalError("eval_internal_error", message, at);
+}
 
 function conflict(kind: keyof typeof CONFLICTS, at: Location): EvalError {
   return new EvalError("eval_conflict_error", CONFLICTS[kind], at);

@@ -12,7 +12,7 @@ export const EVAL_ERROR_CODES = {
   eval_builtin_error: "a built-in refused its input or failed at run time",
   eval_with_merge_error: "a `with` value could not be merged into its target",
   eval_cancel_error: "the deadline passed, a budget ran out, or the caller went away",
-  eval_internal_error: "a fault in this engine, never in the policy",
+  eval_internal_error: "a variable had no value where one is needed, or a fault in this engine",
 } as const;
 export type EvalErrorCode = keyof typeof EVAL_ERROR_CODES;
 

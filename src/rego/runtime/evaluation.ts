@@ -47,7 +47,7 @@ export interface SessionOptions {
 /** What the traced build of a program reports while it runs. */
 export interface Tracer {
   /** An expression, or the head of a rule, is about to be evaluated, or has just succeeded. */
-  event(kind: "enter" | "eval" | "exit" | "fail", at: Location, locals: () => ReadonlyMap<string, Value>): void;
+  event(kind: "enter" | "eval" | "exit" | "leave", at: Location, locals: () => ReadonlyMap<string, Value>): void;
 }
 
 const DEFAULT_MAX_STEPS = 50_000_000;
