@@ -66,12 +66,13 @@ export const internalBuiltins: readonly Builtin[] = [
     about: "Joins the parts of a template string; an undefined part prints as `<undefined>`.",
     args: [arg("", operands.array, "texts, and sets with the value of each expression")],
     result: { type: types.string },
-    call: (_context, parts) => {
+    call: (context, parts) => {
       let text: string | undefined;
       for (const line of combinations(parts)) {
         if (text !== undefined)
           throw new EvalError("eval_conflict_error", "template-strings must not produce multiple outputs");
         text = line.join("");
+        context.spend(text.length >> 6);
       }
       return text;
     },

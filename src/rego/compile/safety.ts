@@ -54,7 +54,7 @@ export function orderBody(body: Body, arityOf: ArityOf, globals: ReadonlySet<str
     const direct = varsOf(expr, params);
     const closed = new Set<string>();
     for (const name of closureVars(expr)) if (bodyVars.has(name) && !globals.has(name)) closed.add(name);
-    const literal: Literal = { expr, direct, closed, placed: false, stale: true, unsafe: new Set() };
+    const literal: Literal = { expr, direct, closed, placed: false, stale: true, unsafe: minus(direct, safe) };
     for (const name of new Set([...direct, ...closed])) {
       const list = mentions.get(name);
       if (list === undefined) mentions.set(name, [literal]);
@@ -70,14 +70,14 @@ export function orderBody(body: Body, arityOf: ArityOf, globals: ReadonlySet<str
       if (literal.placed || !literal.stale) continue;
       literal.stale = false;
       const outputs = outputsOf(literal.expr, arityOf, safe);
-      const closed = minus(literal.closed, safe);
-      const direct = minus(minus(literal.direct, safe), outputs);
-      if (closed.size > 0) {
+      if (literal.closed.size > 0) {
         // A comprehension that needs what its own expression binds (`x = [y | y = x]`) stays unsafe.
-        const beyond = minus(closed, outputs);
-        literal.unsafe = beyond.size > 0 ? beyond : closed;
-      } else literal.unsafe = direct;
-      if (closed.size > 0 || direct.size > 0) continue;
+        if (equalSets(literal.closed, outputs)) continue;
+        // From here on OPA only asks for what the closures need: `[x | x == y] != z` passes, whatever `z` is.
+        literal.unsafe = new Set(literal.closed);
+      }
+      literal.unsafe = minus(minus(literal.unsafe, safe), outputs);
+      if (literal.unsafe.size > 0) continue;
       literal.placed = true;
       placed.push(literal);
       for (const name of outputs) {
@@ -100,6 +100,10 @@ export function orderBody(body: Body, arityOf: ArityOf, globals: ReadonlySet<str
     return orderClosures(literal.expr, arityOf, inner, unsafe);
   });
   return { body: numbered(ordered), unsafe };
+}
+
+function equalSets(a: ReadonlySet<string>, b: ReadonlySet<string>): boolean {
+  return a.size === b.size && minus(a, b).size === 0;
 }
 
 function minus(set: ReadonlySet<string>, other: ReadonlySet<string>): Set<string> {

@@ -7,7 +7,6 @@ import {
   generateProgram,
   generateQuery,
   type Replaceable,
-  UnboundError,
 } from "../codegen/index.ts";
 import {
   type CompiledQuery,
@@ -350,10 +349,6 @@ function bounded<T>(work: () => T): T {
   try {
     return work();
   } catch (error) {
-    if (error instanceof UnboundError) {
-      const { variable, at } = error;
-      throw new CompileError([{ code: "rego_unsafe_var_error", message: `var ${variable} is unsafe`, at }]);
-    }
     if (!(error instanceof RangeError)) throw error;
     throw new CompileError([
       { code: "rego_compile_error", message: "policy is nested too deeply or a rule body is too long", at: undefined },

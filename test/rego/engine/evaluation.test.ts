@@ -23,6 +23,10 @@ const ROWS: readonly (readonly [why: string, text: string, want: string])[] = [
     "f(_) := 1\nf(_) := 2\np if { f(1); print(1); input.missing }",
     "eval_conflict_error",
   ],
+  // Of an expression with closures the compiler only asks that these have what they need (v1/ast/compile.go, reorderBodyForSafety).
+  ["an unbound operand beside a closure", "p if { v := input.list; [1 | v] != zz }", "eval_internal_error"],
+  ["an unbound operand that is not reached", "p if { v := input.missing; [1 | v] != zz }", "undefined"],
+  ["a member of what is unbound", "p if { v := input.list; [1 | v] != zz.foo }", "undefined"],
 ];
 
 const INPUT: Value = { a: 1, list: ["y"] };
@@ -52,9 +56,6 @@ test("a variable that looks like a generated one must be bound like any other", 
 });
 
 // OPA compiles these, and dies of them.
-test.each(["p := x if { x = {[3, x]} }", "p if { [x, y] = [{y}, {x}] }", "p if { {x} = x }"])(
-  "nothing is a part of itself: %s",
-  (text) => {
-    expect(() => outcome(text)).toThrow(/rego_unsafe_var_error: var x is unsafe/);
-  },
-);
+test.each(["p := x if { x = {[3, x]} }", "p if { {x} = x }"])("nothing is a part of itself: %s", (text) => {
+  expect(() => outcome(text)).toThrow(/rego_unsafe_var_error: var x is unsafe/);
+});
