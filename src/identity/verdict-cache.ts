@@ -11,35 +11,38 @@ export interface Verdict {
 }
 
 interface Entry extends Verdict {
+  readonly sourceName: string;
   readonly untilMonotonicMs: number;
 }
 
+/** Tokens up to this length are their own keys: comparing them costs less than digesting them. */
+const MAX_PLAIN_LENGTH = 2048;
+
 /**
- * Verdicts on tokens, by the source of their keys and the whole token: what one issuer's keys have
- * verified says nothing to another. Bounded in number; each entry ends, by the monotonic clock, when its token does.
+ * Verdicts on tokens, by the whole token, each with the source of its keys: what one issuer's keys have verified says
+ * nothing to another. Bounded in number; each entry ends, by the monotonic clock, when its token does.
  */
 export class VerdictCache {
-  readonly #entries: LruMap<string, Entry>;
+  readonly #plain: LruMap<string, Entry>;
+  /** By digest. Apart, so that no token can pose as one. */
+  readonly #long: LruMap<string, Entry>;
   readonly #maxVerdictMs: number;
   readonly #clock: Clock;
 
   constructor(options: { readonly maxEntries: number; readonly maxVerdictMs: number; readonly clock: Clock }) {
-    this.#entries = new LruMap(options.maxEntries);
+    this.#plain = new LruMap(options.maxEntries);
+    this.#long = new LruMap(options.maxEntries);
     this.#maxVerdictMs = options.maxVerdictMs;
     this.#clock = options.clock;
   }
 
-  get size(): number {
-    return this.#entries.size;
-  }
-
   /** @param hasKey whether a key may still be used */
   get(sourceName: string, token: string, hasKey: (keyId: string) => boolean): Verdict | undefined {
-    const key = keyOf(sourceName, token);
-    const entry = this.#entries.get(key);
-    if (entry === undefined) return undefined;
+    const [entries, key] = this.#placeOf(token);
+    const entry = entries.get(key);
+    if (entry === undefined || entry.sourceName !== sourceName) return undefined;
     if (this.#clock.monotonicMs() < entry.untilMonotonicMs && hasKey(entry.keyId)) return entry;
-    this.#entries.delete(key);
+    entries.delete(key);
     return undefined;
   }
 
@@ -48,16 +51,13 @@ export class VerdictCache {
     const ms = Math.min(lifetimeMs ?? this.#maxVerdictMs, this.#maxVerdictMs);
     if (ms <= 0) return;
     const untilMonotonicMs = this.#clock.monotonicMs() + ms;
-    this.#entries.set(keyOf(sourceName, token), { ...verdict, untilMonotonicMs });
+    const [entries, key] = this.#placeOf(token);
+    entries.set(key, { ...verdict, sourceName, untilMonotonicMs });
   }
-}
 
-/** Tokens up to this length are their own keys: comparing them costs less than digesting them. */
-const MAX_PLAIN_LENGTH = 2048;
-
-/** One key for one source and token only: kind and lengths come first, so that no token can pose as a digest. */
-function keyOf(sourceName: string, token: string): string {
-  const source = `${sourceName.length}:${sourceName}`;
-  if (token.length <= MAX_PLAIN_LENGTH) return `plain ${source}${token}`;
-  return `digest ${source}${createHash("sha256").update(token).digest("base64")}`;
+  #placeOf(token: string): readonly [entries: LruMap<string, Entry>, key: string] {
+    return token.length <= MAX_PLAIN_LENGTH
+      ? [this.#plain, token]
+      : [this.#long, createHash("sha256").update(token).digest("base64")];
+  }
 }
