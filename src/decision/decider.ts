@@ -190,7 +190,11 @@ export class Ruling {
         ? withIdentity(subject, identityDocument(authentication.identity) as JsonObject)
         : subject;
     const decided = await this.#decide(known);
-    const { outcome, account, exhausted } = decided;
+    const { account, exhausted } = decided;
+    const isDenied = decided.outcome.kind === "mesh" && !decided.outcome.decision.allowed;
+    // ANONYMOUS itself stands for requests of which nobody wanted a token.
+    const isWithoutToken = authentication.kind === "anonymous" && authentication !== ANONYMOUS;
+    const outcome = (isDenied && isWithoutToken ? identity?.authenticator.missingToken : undefined) ?? decided.outcome;
     return { outcome, input: decided.input, headers, account, exhausted };
   }
 

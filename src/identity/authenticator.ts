@@ -123,6 +123,24 @@ export class Authenticator {
     return [...this.#sources.values()].map((source) => source.status());
   }
 
+  /** What a request without a token gets when it is denied; undefined where the denial stands as it is. */
+  get missingToken(): Extract<Authentication, { kind: "refused" }> | undefined {
+    if (this.#settings.missingTokenStatus !== 401) return undefined;
+    const { status, text } = REFUSALS.token_missing;
+    // RFC 6750 section 3.1: nothing more is said to who has not tried to authenticate.
+    const wwwAuthenticate = "Bearer";
+    const reason = "no token was sent";
+    return {
+      kind: "refused",
+      code: "token_missing",
+      status,
+      body: text,
+      wwwAuthenticate,
+      reason,
+      headers: outputHeaders([]),
+    };
+  }
+
   /** Ends background work. */
   stop(): void {
     for (const source of this.#sources.values()) source.stop();

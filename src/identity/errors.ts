@@ -10,7 +10,12 @@ interface Refusal {
 }
 
 /** Why a token was not accepted: the label of metrics and logs. */
-export type RefusalCode = JwtErrorCode | "keys_unavailable" | "introspection_unavailable" | "token_inactive";
+export type RefusalCode =
+  | JwtErrorCode
+  | "keys_unavailable"
+  | "introspection_unavailable"
+  | "token_inactive"
+  | "token_missing";
 
 // biome-ignore format: table
 export const REFUSALS: Readonly<Record<RefusalCode, Refusal>> = {
@@ -29,6 +34,7 @@ export const REFUSALS: Readonly<Record<RefusalCode, Refusal>> = {
   token_too_large:             { status: 401, text: "Jwt is not in the form of Header.Payload.Signature with two dots and 3 sections", description: "The token is too long" },
   keys_unavailable:            { status: 401, text: "Jwks remote fetch is failed",                description: "The token cannot be verified now" },
   introspection_unavailable:   { status: 401, text: "Jwks remote fetch is failed",                description: "The token cannot be verified now" },
+  token_missing:               { status: 401, text: "Jwt is missing",                             description: "A token is required" },
   token_inactive:              { status: 401, text: "Jwt verification fails",                     description: "The token is not active" },
 };
 

@@ -40,6 +40,8 @@ export interface IdentitySettings {
   readonly requiresExpiry: boolean;
   /** 403 as in Istio, or 401. */
   readonly audienceStatus: 401 | 403;
+  /** To a request without a token that is denied where tokens are looked for: 403 as in Istio, or 401. */
+  readonly missingTokenStatus: 401 | 403;
   /** Cached verdicts on tokens. */
   readonly maxVerifiedTokens: number;
   /** A verdict on a token without `exp` is used no longer than this. */
@@ -71,6 +73,7 @@ export const DEFAULT_SETTINGS: IdentitySettings = {
   ],
   requiresExpiry: false,
   audienceStatus: 403,
+  missingTokenStatus: 403,
   maxVerifiedTokens: 10_000,
   maxVerdictMs: 10 * 60_000,
   keys: {

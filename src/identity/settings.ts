@@ -36,6 +36,7 @@ type Block = Readonly<Record<string, unknown>>;
  * | leeway_s | 60 | of `exp` and `nbf` |
  * | require_exp | false | |
  * | audience_status | 403 | or 401 |
+ * | missing_token_status | 403 | or 401 |
  * | max_verified_tokens | 10000 | cached verdicts |
  * | keys.refresh_s, keys.cooldown_s, keys.stale_s | 300, 30, 43200 | |
  * | keys.max_bytes, keys.max_keys | 262144, 100 | of one key set |
@@ -55,7 +56,8 @@ export function readIdentityConfig(block: Block, maxTokenLength = DEFAULT_SETTIN
     algorithms: readAlgorithms(reader),
     leewaySec: reader.number("leeway_s", DEFAULT_SETTINGS.leewaySec),
     requiresExpiry: reader.boolean("require_exp", DEFAULT_SETTINGS.requiresExpiry),
-    audienceStatus: readStatus(reader),
+    audienceStatus: readStatus(reader, "audience_status", DEFAULT_SETTINGS.audienceStatus),
+    missingTokenStatus: readStatus(reader, "missing_token_status", DEFAULT_SETTINGS.missingTokenStatus),
     maxVerifiedTokens: Math.max(1, reader.number("max_verified_tokens", DEFAULT_SETTINGS.maxVerifiedTokens)),
     keys: readKeySettings(keys),
   };
@@ -73,9 +75,9 @@ function readAlgorithms(reader: BlockReader): readonly string[] {
   return algorithms;
 }
 
-function readStatus(reader: BlockReader): 401 | 403 {
-  const status = reader.number("audience_status", DEFAULT_SETTINGS.audienceStatus);
-  if (status !== 401 && status !== 403) throw reader.wrong("audience_status", "must be 401 or 403");
+function readStatus(reader: BlockReader, key: string, usual: 401 | 403): 401 | 403 {
+  const status = reader.number(key, usual);
+  if (status !== 401 && status !== 403) throw reader.wrong(key, "must be 401 or 403");
   return status;
 }
 

@@ -198,7 +198,15 @@ export const ATTACK_POLICIES: ReadonlyMap<string, () => AttackPolicy> = new Map(
           0,
         ),
       ],
-      cardea: { mesh: WORKLOAD, identity: { require_exp: true, algorithms: ["RS256", "ES256"], audience_status: 401 } },
+      cardea: {
+        mesh: WORKLOAD,
+        identity: {
+          require_exp: true,
+          algorithms: ["RS256", "ES256"],
+          audience_status: 401,
+          missing_token_status: 401,
+        },
+      },
       good: get("/open"),
       goodIsAllowed: true,
     }),
