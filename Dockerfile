@@ -4,6 +4,7 @@ WORKDIR /src
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci
 COPY tsconfig.json build.mjs ./
+COPY scripts/code-cache.mjs scripts/
 COPY src src
 RUN npm run build && npm prune --omit=dev
 
