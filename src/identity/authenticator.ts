@@ -60,12 +60,6 @@ interface Accepted {
   readonly header: string | undefined;
 }
 
-/** Thrown where an answer needs I/O, to begin again asynchronously. One for all: nobody looks at its stack. */
-class NeedsWaiting extends Error {
-  override readonly name = "NeedsWaiting";
-}
-const NEEDS_WAITING = new NeedsWaiting();
-
 /**
  * Finds and verifies the tokens of requests, by rules that come with each request. Keeps the keys of all issuers it is
  * told about, and verdicts on tokens seen before.
@@ -163,12 +157,10 @@ export class Authenticator {
     const isSorted = rules.every((rule, i) => i === 0 || byIssuer(rules[i - 1] as TokenRule, rule) <= 0);
     const sorted = isSorted ? rules : [...rules].sort(byIssuer);
     const search = new TokenSearch(sorted, request);
-    try {
-      return this.#decide(search, (rule, found) => this.#acceptNow(rule, found, nowMs));
-    } catch (error) {
-      if (error !== NEEDS_WAITING) throw error;
-      return this.#authenticateLater(search, nowMs, options.waitMs ?? Number.POSITIVE_INFINITY);
-    }
+    return (
+      this.#decide(search, (rule, found) => this.#acceptNow(rule, found, nowMs)) ??
+      this.#authenticateLater(search, nowMs, options.waitMs ?? Number.POSITIVE_INFINITY)
+    );
   }
 
   async #authenticateLater(search: TokenSearch, nowMs: number, waitMs: number): Promise<Authentication> {
@@ -185,26 +177,38 @@ export class Authenticator {
       }
       if (isAccepted) break;
     }
-    return this.#decide(search, (_rule, found) => {
+    const decided = this.#decide(search, (_rule, found) => {
       const result = results.get(found);
-      if (result === undefined) throw new TokenRefused("malformed_token", "the token was not looked at");
       if (result instanceof TokenRefused) throw result;
       return result;
     });
+    return (
+      decided ??
+      this.#refused(search.rules, new TokenRefused("malformed_token", "some token of the request was not looked at"))
+    );
   }
 
   /**
    * The first rule all of whose tokens are accepted decides. If there is none but some rule found a token, the request
    * is refused; a refusal for another reason than the issuer says more. @see Envoy jwt_authn verifier.cc
+   *
+   * @param accept  Undefined where the answer has to be waited for.
+   * @returns undefined as soon as `accept` does.
    */
-  #decide(search: TokenSearch, accept: (rule: TokenRule, found: FoundToken) => Accepted): Authentication {
+  #decide(
+    search: TokenSearch,
+    accept: (rule: TokenRule, found: FoundToken) => Accepted | undefined,
+  ): Authentication | undefined {
     const { rules } = search;
     let refusal: TokenRefused | undefined;
     for (const [i, rule] of rules.entries()) {
       try {
         let accepted: Accepted | undefined;
         // All of them must be good.
-        for (const found of search.of(i)) accepted = accept(rule, found);
+        for (const found of search.of(i)) {
+          accepted = accept(rule, found);
+          if (accepted === undefined) return undefined;
+        }
         if (accepted !== undefined) return this.#authenticated(rules, accepted);
       } catch (error) {
         const refused = refusalOf(error);
@@ -241,11 +245,11 @@ export class Authenticator {
     };
   }
 
-  /** @throws {TokenRefused | JwtError}, or NEEDS_WAITING */
-  #acceptNow(rule: TokenRule, { token, header }: FoundToken, nowMs: number): Accepted {
+  /** @returns undefined where keys or an issuer have to be asked. @throws {TokenRefused | JwtError} */
+  #acceptNow(rule: TokenRule, { token, header }: FoundToken, nowMs: number): Accepted | undefined {
     if (rule.introspection !== undefined) {
       const answer = this.#introspector.remembered(token, rule.introspection);
-      if (answer === undefined) throw NEEDS_WAITING;
+      if (answer === undefined) return undefined;
       if (answer.active === undefined) throw new TokenRefused("token_inactive", "the token is not active");
       this.#checkClaims(rule, answer.active.registered, nowMs, { isIssuerOptional: true });
       return { rule, header, payload: undefined, ...answer.active };
@@ -255,7 +259,7 @@ export class Authenticator {
     const verdict = this.#verdicts.get(source.name, token, (id) => keys?.ids.has(id) ?? false);
     const parsed = verdict?.parsed ?? this.#parse(token);
     this.#checkClaims(rule, parsed.registered, nowMs);
-    if (verdict === undefined) throw NEEDS_WAITING;
+    if (verdict === undefined) return undefined;
     return { rule, header, payload: parsed.payload, claims: parsed.claims, registered: parsed.registered };
   }
 
