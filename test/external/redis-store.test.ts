@@ -5,6 +5,8 @@ import { delimiter, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { Limiter, type RateLimit } from "../../src/ratelimit/index.ts";
 import { RedisStore, type RedisStoreOptions } from "../../src/ratelimit/redis-store.ts";
+import { encodeRequest } from "../support/checks.ts";
+import { type CheckClient, isAllowed, startServer } from "../support/server.ts";
 
 /** redis-server (or valkey-server) from the path. Without it these tests are skipped, except in CI, where they fail. */
 const program = ["redis-server", "valkey-server"]
@@ -83,6 +85,47 @@ describe.skipIf(program === undefined)("Redis", () => {
     const denied = verdicts[5];
     expect(denied?.retryAfterMs).toBeGreaterThan(0);
     expect(denied?.retryAfterMs).toBeLessThanOrEqual(own === fixed ? 60_000 : 12_000);
+  });
+
+  test("two servers share a count", async () => {
+    const policies = [
+      `apiVersion: cardea.dev/v1alpha1\nkind: RateLimit\nmetadata: {name: few}\nspec: {key: [source.principal], limit: 4, per: 1h}`,
+      `apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: p, namespace: prod}\nspec: {rules: [{when: [{key: cardea.rateLimit, values: [few]}]}]}`,
+    ].join("\n---\n");
+    const replicas = await Promise.all(
+      [1, 2].map(() =>
+        startServer({
+          policy: "",
+          files: { "p.yaml": policies },
+          paths: ["p.yaml"],
+          config: () => ({
+            cardea: { rate_limits: { store: "redis", url: socket, timeout_ms: 500, prefix: "servers:" } },
+          }),
+        }),
+      ),
+    );
+    try {
+      const clients = replicas.map((replica) => replica.connect());
+      const ask = (replica: number, account: string): Promise<boolean> =>
+        (clients[replica] as CheckClient)
+          .check(
+            encodeRequest({
+              attributes: {
+                source: { principal: `spiffe://cluster.local/ns/prod/sa/${account}` },
+                destination: { principal: "spiffe://cluster.local/ns/prod/sa/api" },
+                request: { http: { method: "GET", path: "/", host: "api" } },
+              },
+            }),
+          )
+          .then(isAllowed);
+      // Each connects in its own time: until then its checks are denied, as the limit says.
+      for (const replica of [0, 1]) await vi.waitUntil(() => ask(replica, `first ${replica}`), { timeout: 10_000 });
+      const verdicts: boolean[] = [];
+      for (let i = 0; i < 6; i++) verdicts.push(await ask(i % 2, "web"));
+      expect(verdicts).toEqual([true, true, true, true, false, false]);
+    } finally {
+      for (const replica of replicas) await replica.stop();
+    }
   });
 
   test("lets exactly the limit through when all come at once", async () => {
