@@ -1,6 +1,7 @@
 import type { Http2Server, Http2Session, ServerHttp2Stream, SecureServerOptions } from "node:http2";
 import type { Socket } from "node:net";
 import type { Server, ServerOptions } from "@grpc/grpc-js";
+import { Turn } from "./turn.ts";
 
 /** What one client, and all together, may take of the check port. */
 export interface GrpcLimits {
@@ -67,12 +68,17 @@ export function limitSessions(server: Server, limits: GrpcLimits): void {
 
 /** Watches the connections of every bound port. Called after binding. @param onRefused  Told of each that is turned away. */
 export function limitConnections(server: Server, limits: GrpcLimits, onRefused: (reason: string) => void): void {
+  const turn = new Turn();
   for (const port of internalsOf(server).http2Servers.keys()) {
     port.maxConnections = limits.maxConnections;
     port.on("drop", () => onRefused("too_many_connections"));
     port.on("connection", (socket: Socket) => awaitPreface(socket, limits.requestTimeoutMs, onRefused));
     port.on("stream", (stream, headers) => {
-      if (headers[":path"] !== WATCH_PATH) awaitMessage(stream, limits.requestTimeoutMs);
+      if (headers[":path"] === WATCH_PATH) return;
+      // Most messages come in one piece with their headers: only for the others a timer is worth its cost.
+      turn.add(() => {
+        if (!stream.readableEnded && !stream.destroyed) awaitMessage(stream, limits.requestTimeoutMs);
+      });
     });
     // A refused handshake or a session that breaks off is the client's affair; unheard, it would end the process.
     port.on("sessionError", () => undefined);

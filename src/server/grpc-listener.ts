@@ -183,8 +183,9 @@ export class GrpcListener {
 function callOf(call: ServerUnaryCall<Buffer, Buffer>, span: Span | undefined): Call {
   const deadline = call.getDeadline();
   const deadlineMs = typeof deadline === "number" ? deadline : deadline.getTime();
+  const isFar = deadlineMs === Number.POSITIVE_INFINITY || deadlineMs - Date.now() > MAX_TIMER_MS;
   return {
-    deadlineMs: deadlineMs - Date.now() > MAX_TIMER_MS ? Number.POSITIVE_INFINITY : deadlineMs,
+    deadlineMs: isFar ? Number.POSITIVE_INFINITY : deadlineMs,
     isCancelled: () => call.cancelled,
     ...(span !== undefined && { span }),
   };
