@@ -15,7 +15,13 @@ export async function buildProgram(): Promise<{ readonly main: string; remove():
   mkdirSync(parent, { recursive: true });
   const outdir = await mkdtemp(join(parent, "cardea-"));
   await build({
-    entryPoints: { main: join(ROOT, "src/main.ts") },
+    // src/main.ts without its loader, which runs what the build has made before.
+    stdin: {
+      contents: `import { runCli } from "./src/cli/main.ts";\nprocess.exitCode = await runCli(process.argv.slice(2));\n`,
+      resolveDir: ROOT,
+      loader: "ts",
+    },
+    entryNames: "main",
     outdir,
     bundle: true,
     splitting: true,
