@@ -35,6 +35,26 @@ denied contains name if {
 
 answer := {"allowed": allow, "headers": {"x-by": sprintf("%v", [count(denied)])}}
 `;
+/** The other front end, and the rules behind it. */
+const DOCUMENTS = `apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: warm, namespace: warm}
+spec:
+  rules:
+  - from:
+    - source: {principals: [cluster.local/ns/warm/sa/web], notNamespaces: [dev]}
+    to:
+    - operation: {methods: [GET], paths: ["/a/*"], hosts: [a.example.com]}
+    when:
+    - {key: "request.headers[x-a]", values: [a]}
+    - {key: "request.auth.claims[role]", values: [admin]}
+    - {key: source.ip, values: [10.0.0.0/8]}
+---
+apiVersion: security.istio.io/v1
+kind: PeerAuthentication
+metadata: {name: warm, namespace: warm}
+spec: {mtls: {mode: STRICT}}
+`;
 const DEADLINE_MS = 20_000;
 
 const file = resolve("dist/cardea.cjs");
@@ -50,6 +70,7 @@ const deadline = setTimeout(() => {
 }, DEADLINE_MS);
 try {
   writeFileSync(join(folder, "policy.rego"), POLICY);
+  writeFileSync(join(folder, "documents.yaml"), DOCUMENTS);
   writeFileSync(join(folder, "data.json"), '{"grants": {}, "users": {}}');
   await serveOnce();
   const digest = createHash("sha256").update(text).digest();
