@@ -26,10 +26,14 @@ function benchPolicy(policy: BenchPolicy): EngineFigure {
   const compileMs = performance.now() - started;
   const input = value(policy.input);
   const got = query.value({ input });
-  const want = Array.isArray(policy.want) ? toJsonValue(got ?? null) : got;
-  if (got === undefined || !sameAnswer(want as Value, value(policy.want)))
+  if (got === undefined || !isWanted(policy, toJsonValue(got)))
     throw new Error(`${policy.name}: got ${got === undefined ? "undefined" : toJsonText(got)}`);
   return { name: policy.name, compileMs, evaluation: measure(() => query.value({ input })) };
+}
+
+/** Whether an answer, as a JSON document, is the one a policy must give. */
+export function isWanted(policy: BenchPolicy, got: Value): boolean {
+  return sameAnswer(got, value(policy.want));
 }
 
 /** Sets come out as arrays without duplicates. */

@@ -1,3 +1,5 @@
+import { compileIstio, DECISION_PATH, exportRego } from "../../src/istio/index.ts";
+
 /** Policies of real shape, each with data, one input and the answer it must give. */
 export interface BenchPolicy {
   readonly name: string;
@@ -46,6 +48,49 @@ const http = (method: string, path: string, headers: Readonly<Record<string, str
 
 const base64url = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString("base64url");
 const token = `${base64url({ alg: "HS256", typ: "JWT" })}.${base64url({ iss: "https://issuer.example", sub: "bob", role: "editor", exp: 4000000000 })}.c2lnbmF0dXJl`;
+
+/** AuthorizationPolicies of a small mesh: by namespace and selector, with principals, paths, claims and DENY rules. */
+const istioPolicies = (): string => {
+  const policy = (name: string, namespace: string, spec: string): string =>
+    `apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata:\n  name: ${name}\n  namespace: ${namespace}\nspec:\n${spec}`;
+  const services = range(20).map((i) =>
+    policy(
+      `service-${i}`,
+      i % 2 === 0 ? "shop" : "billing",
+      `  selector:\n    matchLabels:\n      app: service-${i}\n  rules:\n  - from:\n    - source:\n        principals: ["cluster.local/ns/shop/sa/frontend", "cluster.local/ns/ops/sa/client-${i}"]\n    to:\n    - operation:\n        methods: ["GET", "HEAD"]\n        paths: ["/api/v${i}/*", "/healthz"]\n  - from:\n    - source:\n        namespaces: ["ops"]\n    when:\n    - key: request.headers[x-team]\n      values: ["team-${i}"]\n`,
+    ),
+  );
+  const denials = [
+    policy(
+      "no-admin",
+      "istio-system",
+      `  action: DENY\n  rules:\n  - from:\n    - source:\n        notNamespaces: ["ops"]\n    to:\n    - operation:\n        paths: ["/admin/*", "*/internal"]\n`,
+    ),
+    policy(
+      "no-networks",
+      "shop",
+      `  action: DENY\n  rules:\n  - from:\n    - source:\n        remoteIpBlocks: ["203.0.113.0/24", "198.51.100.0/24"]\n`,
+    ),
+  ];
+  return [...services, ...denials].join("---\n");
+};
+
+/** What the Istio front end makes of a policy set: the modules a decision evaluates, and their tables as data. */
+const istio = (): Pick<BenchPolicy, "modules" | "data" | "entrypoint"> => {
+  const { files } = exportRego(compileIstio({ files: [{ file: "mesh.yaml", text: istioPolicies() }] }));
+  return {
+    modules: [...files].filter(([name]) => name.endsWith(".rego")).map(([, text]) => text),
+    data: JSON.parse(files.get("data.json") as string),
+    entrypoint: DECISION_PATH,
+  };
+};
+
+/** A request to one workload of the set. */
+const meshRequest = (): unknown => {
+  const request = http("GET", "/api/v14/orders") as { readonly attributes: { readonly destination: object } };
+  const destination = { ...request.attributes.destination, labels: { app: "service-14" } };
+  return { ...request, attributes: { ...request.attributes, destination } };
+};
 
 export const POLICIES: readonly BenchPolicy[] = [
   {
@@ -240,5 +285,25 @@ export const POLICIES: readonly BenchPolicy[] = [
       { msg: "container <c3> has an invalid image <evil.example/x>" },
       { msg: "container <init> has no memory limit" },
     ],
+  },
+  {
+    name: "Istio AuthorizationPolicies",
+    ...istio(),
+    input: meshRequest(),
+    want: {
+      allowed: true,
+      audit: [],
+      by: {
+        action: "ALLOW",
+        file: "mesh.yaml",
+        kind: "AuthorizationPolicy",
+        line: 347,
+        policy: "shop/service-14",
+        rule: 0,
+      },
+      dry_run: [],
+      dry_run_allowed: true,
+      reason: "allow",
+    },
   },
 ];

@@ -34,6 +34,8 @@ export interface Scope {
   declare(declaration: Js): void;
   /** Report what is evaluated to the session's tracer. */
   readonly traced: boolean;
+  /** See GenerateOptions. */
+  readonly optimised: boolean;
 }
 
 type Continue = (value: Js) => void;
@@ -157,7 +159,7 @@ export class BodyEmitter {
    * evaluated, so that conflicts in it are not seen. Bodies that print are not indexed (v1/ast/index.go).
    */
   ruleBody(body: Body, next: () => void): void {
-    if (hasEffect(body)) return this.body(body, next);
+    if (hasEffect(body) || !this.#scope.optimised) return this.body(body, next);
     const done = new Set<Expr>();
     const defined: Term[] = [];
     const aliases = new Map<string, Term>();
@@ -417,7 +419,9 @@ export class BodyEmitter {
     const keys = unit.fresh("ks");
     const n = unit.fresh("n");
     const i = unit.fresh("i");
-    this.line(js`const ${keys} = ${this.#ordered ? js`rt.keysOf` : js`rt.anyKeysOf`}(${collection});`);
+    this.line(
+      js`const ${keys} = ${this.#ordered || !this.#scope.optimised ? js`rt.keysOf` : js`rt.anyKeysOf`}(${collection});`,
+    );
     this.failWhen(js`${keys} === undefined`);
     this.line(js`const ${n} = ${keys} === null ? ${collection}.length : ${keys}.length;`);
     this.#loop(js`let ${i} = 0; ${i} < ${n}; ${i}++`, () => {
@@ -457,7 +461,7 @@ export class BodyEmitter {
 
   /** Generates code that runs `next` for every value of a term. Undefined means no turn at all. */
   term(term: Term, next: Continue): void {
-    const constant = constantOf(term);
+    const constant = this.#scope.optimised || isScalar(term) ? constantOf(term) : undefined;
     if (constant !== undefined) return next(this.#literal(constant));
     switch (term.kind) {
       case "var": {
@@ -637,12 +641,12 @@ export class BodyEmitter {
       value = this.#hold(js`${this.#frame}.${Js.ident(root)}`);
       if (root === "input") this.failWhen(js`${value} === undefined`);
       from = 1;
-      this.#found.set(prefix(1), value);
+      if (this.#scope.optimised) this.#found.set(prefix(1), value);
     }
     for (; from < strings; from++) {
       const below: Js = this.#hold(js`rt.member(${value}, ${(terms[from] as StringTerm).value})`);
       this.failWhen(js`${below} === undefined`);
-      this.#found.set(prefix(from + 1), below);
+      if (this.#scope.optimised) this.#found.set(prefix(from + 1), below);
       value = below;
     }
     this.#path(value, terms, strings, next, look);
@@ -918,7 +922,7 @@ export class BodyEmitter {
 
   #builtinCall(builtin: CallableBuiltin, args: readonly Js[], at: Location, next: Continue): void {
     const { unit } = this.#scope;
-    const inlined = inlineCall(builtin, args);
+    const inlined = this.#scope.optimised ? inlineCall(builtin, args) : undefined;
     if (inlined?.kind === "total") return next(this.#hold(inlined.code));
     const result = unit.fresh("v");
     const place = unit.location(at);

@@ -17,11 +17,7 @@ export function emitGroup(scope: Scope, group: Group): Js {
     case "set":
       return Js.lines([memoised(scope, group), emitSet(scope, group), emitKeyed(scope, group)]);
     case "partial":
-      return Js.lines([
-        memoised(scope, group),
-        emitPartial(scope, group),
-        isKeyed(group) ? emitKeyed(scope, group) : js``,
-      ]);
+      return Js.lines([memoised(scope, group), emitPartial(scope, group), emitKeyed(scope, group)]);
   }
 }
 
@@ -154,7 +150,7 @@ const pick = Js.ident("d");
 
 /** Runs `turn` for every definition the index cannot exclude, its number in `d`. */
 function loopOverCandidates(scope: Scope, definitions: readonly CompiledRule[], params: readonly Js[], turn: Js): Js {
-  const built = indexDefinitions(definitions.map(({ rule }) => rule));
+  const built = scope.optimised ? indexDefinitions(definitions.map(({ rule }) => rule)) : undefined;
   if (built === undefined) return js`for (let ${pick} = 0; ${pick} < ${definitions.length}; ${pick}++) { ${turn} }`;
   const values = built.references.map(({ argument, path }) => {
     const from = argument === undefined ? js`c.input` : (params[argument] as Js);
@@ -334,7 +330,8 @@ function emitTerms(
  * entries under other keys are never computed (nor their conflicts found), as in OPA.
  */
 function emitKeyed(scope: Scope, group: Group): Js {
-  const name = scope.keyedFunction(group) as Js;
+  const name = scope.keyedFunction(group);
+  if (name === undefined) return js``;
   const isSet = group.kind === "set";
   const lines = [
     js`function ${name}(c, key) {`,

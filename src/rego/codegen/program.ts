@@ -18,6 +18,11 @@ export interface GenerateOptions {
   readonly replaceable: Replaceable;
   /** Report what is evaluated to the session's tracer. Slower; another build of the same program. */
   readonly traced: boolean;
+  /**
+   * False: code that does what the modules say and no more, without rule index, look-up by key, inlined builtins, folded
+   * constants, shared look-ups and tests ahead. The build to compare the optimised one with. Default true.
+   */
+  readonly optimised?: boolean;
 }
 
 type Run = (evaluation: Evaluation, ...args: Value[]) => Value | undefined;
@@ -94,6 +99,7 @@ function scopeOf(
   keyedFunction: (group: Group) => Js,
 ): Scope & { readonly declarations: readonly Js[] } {
   const hidden = options.replaceable.data;
+  const optimised = options.optimised !== false;
   const declarations: Js[] = [];
   return {
     declarations,
@@ -102,7 +108,7 @@ function scopeOf(
     root: documents.root,
     builtins: options.builtins,
     groupFunction,
-    keyedFunction: (group) => (isKeyed(group) ? keyedFunction(group) : undefined),
+    keyedFunction: (group) => (optimised && isKeyed(group) ? keyedFunction(group) : undefined),
     mayBeHidden: (path) =>
       hidden.some(
         (target) =>
@@ -111,6 +117,7 @@ function scopeOf(
       ),
     mayBeMocked: (name) => options.replaceable.functions.has(name),
     traced: options.traced,
+    optimised,
   };
 }
 

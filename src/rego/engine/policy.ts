@@ -143,7 +143,8 @@ export function languageOf(capabilities: Capabilities | undefined): {
     : { features: capabilities.features, allowedKeywords: capabilities.futureKeywords };
 }
 
-function callables(builtins: readonly Builtin[]): ReadonlyMap<string, CallableBuiltin> {
+/** The builtins as the code generator wants them. */
+export function callables(builtins: readonly Builtin[]): ReadonlyMap<string, CallableBuiltin> {
   return new Map(
     builtins.map((builtin) => [
       builtin.name,
