@@ -1,3 +1,5 @@
+import { createRequire } from "node:module";
+import type { ChannelCredentials } from "@grpc/grpc-js";
 import {
   type Context,
   diag,
@@ -146,20 +148,19 @@ async function makeExporter({ protocol, address, tls, batch }: TracingOptions): 
       }),
     });
   }
-  const [{ OTLPTraceExporter }, { credentials }] = await Promise.all([
-    import("@opentelemetry/exporter-trace-otlp-grpc"),
-    import("@grpc/grpc-js"),
-  ]);
+  const { OTLPTraceExporter } = await import("@opentelemetry/exporter-trace-otlp-grpc");
   return new OTLPTraceExporter({
     url: `${tls === undefined ? "http" : "https"}://${address}`,
     timeoutMillis,
-    credentials:
-      tls === undefined
-        ? credentials.createInsecure()
-        : credentials.createSsl(tls.ca ?? null, tls.pair?.key ?? null, tls.pair?.cert ?? null, {
-            rejectUnauthorized: !tls.skipsVerification,
-          }),
+    ...(tls !== undefined && { credentials: channelCredentials(tls) }),
   });
+}
+
+/** Made by the exporter's own copy of the library, which takes none of another; a bundled program has two. */
+function channelCredentials({ ca, pair, skipsVerification }: NonNullable<TracingOptions["tls"]>): ChannelCredentials {
+  const { credentials } = createRequire(import.meta.url)("@grpc/grpc-js") as typeof import("@grpc/grpc-js");
+  const options = { rejectUnauthorized: !skipsVerification };
+  return credentials.createSsl(ca ?? null, pair?.key ?? null, pair?.cert ?? null, options);
 }
 
 function reportTo(logger: Logger): void {
