@@ -222,8 +222,8 @@ function composeRecorder(
     const defined = new WeakMap<Snapshot, boolean>();
     return (event: JsonObject): Value | undefined => {
       const { current } = store;
-      let asks = defined.get(current);
-      if (asks === undefined) defined.set(current, (asks = isDefined(current, entrypoint)));
+      const asks = defined.get(current) ?? isDefined(current, entrypoint);
+      defined.set(current, asks);
       return asks ? current.prepare(entrypoint).value({ input: event, runtime }) : undefined;
     };
   };
