@@ -13,7 +13,7 @@ import { load } from "./h2-load.ts";
 const { values: given } = parseArgs({
   options: {
     main: { type: "string", default: "dist/main.js" },
-    "warm-up": { type: "string", default: "200000" },
+    "warm-up": { type: "string", default: "400000" },
     checks: { type: "string", default: "1000000" },
     /** Every request with a path and a token of its own, instead of 500 in turn. */
     distinct: { type: "boolean", default: false },
