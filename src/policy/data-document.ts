@@ -4,30 +4,33 @@ import { isJsonObject, type JsonObject, setOwn, type Value } from "../rego/value
  * Adds `source` to `target` member by member. Objects merge; anything else that meets is a conflict, equal or not,
  * as in OPA (internal/merge).
  *
+ * Large documents are not copied: the target shares with its sources whatever only one of them has, so neither may be
+ * written into. What had to be made new is noted in `own`, for the next merge into the same target to go on with.
+ *
  * @returns false on a conflict; the target is then half merged and must be thrown away.
  */
-export function mergeInto(target: Record<string, Value>, source: JsonObject): boolean {
+export function mergeInto(
+  target: Record<string, Value>,
+  source: JsonObject,
+  own: WeakSet<JsonObject> = new WeakSet(),
+): boolean {
   for (const key of Object.keys(source)) {
     const incoming = source[key] as Value;
     if (!Object.hasOwn(target, key)) {
-      setOwn(target, key, isJsonObject(incoming) ? copyTree(incoming) : incoming);
+      setOwn(target, key, incoming);
       continue;
     }
     const existing = target[key] as Value;
     if (!isJsonObject(existing) || !isJsonObject(incoming)) return false;
-    if (!mergeInto(existing as Record<string, Value>, incoming)) return false;
+    let merged = existing as Record<string, Value>;
+    if (!own.has(existing)) {
+      merged = { ...existing };
+      own.add(merged);
+      setOwn(target, key, merged);
+    }
+    if (!mergeInto(merged, incoming, own)) return false;
   }
   return true;
-}
-
-/** Copies the objects of a document, not its leaves and arrays, so that merging never writes into a caller's value. */
-function copyTree(object: JsonObject): JsonObject {
-  const copy: Record<string, Value> = {};
-  for (const key of Object.keys(object)) {
-    const member = object[key] as Value;
-    setOwn(copy, key, isJsonObject(member) ? copyTree(member) : member);
-  }
-  return copy;
 }
 
 /** `{a: {b: value}}` for path `[a, b]`; undefined when the path is empty and the value no object. */

@@ -2,10 +2,11 @@ import { readdir, readFile, stat } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { holdsPolicies } from "../istio/index.ts";
-import { JsonSyntaxError, parseJson, type Value } from "../rego/value/index.ts";
+import { type JsonObject, JsonSyntaxError, parseJson, type Value } from "../rego/value/index.ts";
 import { readArchive } from "./bundle/archive.ts";
 import { type Bundle, readBundle } from "./bundle/read.ts";
 import type { Verification } from "./bundle/signature.ts";
+import { collectGarbage } from "./collect-garbage.ts";
 import { mergeInto, mountAt } from "./data-document.ts";
 import { LoadError, messageOf } from "./errors.ts";
 import { matchesGlob } from "./glob.ts";
@@ -45,18 +46,31 @@ export interface Loaded {
 export async function loadPaths(paths: readonly string[], options: LoadOptions = {}): Promise<Loaded> {
   const loader = new Loader(options);
   for (const path of paths) await loader.add(path);
-  return loader.finish();
+  const loaded = loader.finish();
+  // The texts are done with, and V8 would keep them until it needs the memory.
+  if (loader.dataLength > LARGE_DOCUMENT) collectGarbage();
+  return loaded;
 }
+
+const LARGE_DOCUMENT = 16 * 1024 * 1024;
 
 class Loader {
   readonly #options: LoadOptions;
   readonly #modules = new Map<string, ModuleText>();
   readonly #declarations = new Map<string, ModuleText>();
   readonly #data: Record<string, Value> = {};
+  /** What merging made, and only #data refers to. */
+  readonly #merged = new WeakSet<JsonObject>();
+  #dataLength = 0;
   readonly #bundles: Bundle[] = [];
 
   constructor(options: LoadOptions) {
     this.#options = options;
+  }
+
+  /** Characters of data files so far. */
+  get dataLength(): number {
+    return this.#dataLength;
   }
 
   async add(argument: string): Promise<void> {
@@ -100,7 +114,10 @@ class Loader {
     const file = path;
     if (isRego) this.#modules.set(file, { file, text });
     else if (holdsPolicies(text)) this.#declarations.set(file, { file, text });
-    else this.#addData(path, mount, path.endsWith(".json") ? readJson(path, text) : await parseYaml(path, text));
+    else {
+      this.#dataLength += text.length;
+      this.#addData(path, mount, path.endsWith(".json") ? readJson(path, text) : await parseYaml(path, text));
+    }
   }
 
   async #addBundle(path: string, kind: "file" | "directory"): Promise<void> {
@@ -132,7 +149,7 @@ class Loader {
   #addData(path: string, mount: readonly string[], value: Value): void {
     const mounted = mountAt(mount, value);
     if (mounted === undefined) throw new LoadError("bad_document", `${path}: document must be of type object`);
-    if (!mergeInto(this.#data, mounted)) throw new LoadError("merge_conflict", `${path}: merge error`);
+    if (!mergeInto(this.#data, mounted, this.#merged)) throw new LoadError("merge_conflict", `${path}: merge error`);
   }
 
   #isIgnored(name: string): boolean {

@@ -108,7 +108,8 @@ function compileUnbounded(options: CompileOptions): Policy {
     ...(options.schemas !== undefined && { checkTypes: createTypeChecker({ schemas: options.schemas }) }),
   });
   if ("diagnostics" in compiled) throw new CompileError(compiled.diagnostics);
-  return new Policy(new CompiledPolicy(compiled.program, callables(builtins), options), options.data ?? {});
+  const { keepPrint = false, capabilities, data = {} } = options;
+  return new Policy(new CompiledPolicy(compiled.program, callables(builtins), { keepPrint, capabilities }), data);
 }
 
 function readModules(options: CompileOptions): readonly Module[] {
@@ -161,14 +162,20 @@ export function callables(builtins: readonly Builtin[]): ReadonlyMap<string, Cal
   );
 }
 
+/** What queries are compiled with as the modules were. Never the documents: compiled modules outlive them. */
+interface QueryLanguage {
+  readonly keepPrint: boolean;
+  readonly capabilities: Capabilities | undefined;
+}
+
 /** The checked program, and its builds: plain and traced, and one more where a query's `with` replaces what no rule does. */
 class CompiledPolicy {
   readonly program: Program;
   readonly builtins: ReadonlyMap<string, CallableBuiltin>;
-  readonly options: CompileOptions;
+  readonly options: QueryLanguage;
   readonly #builds = new Map<string, GeneratedProgram>();
 
-  constructor(program: Program, builtins: ReadonlyMap<string, CallableBuiltin>, options: CompileOptions) {
+  constructor(program: Program, builtins: ReadonlyMap<string, CallableBuiltin>, options: QueryLanguage) {
     this.program = program;
     this.builtins = builtins;
     this.options = options;
@@ -225,7 +232,7 @@ export class Policy {
     if (parsed.diagnostics !== undefined) throw new CompileError(parsed.diagnostics);
     const compiled = compileQuery(parsed.value, this.#compiled.program, {
       ...(options.strict === true && { strict: true }),
-      ...(this.#compiled.options.keepPrint === true && { keepPrint: true }),
+      ...(this.#compiled.options.keepPrint && { keepPrint: true }),
       ...contextOf(options),
     });
     if ("diagnostics" in compiled) throw new CompileError(compiled.diagnostics);
