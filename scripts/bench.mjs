@@ -5,7 +5,7 @@ import { build } from "esbuild";
 const [name, ...args] = process.argv.slice(2);
 const outdir = "node_modules/.cache/bench";
 await build({
-  entryPoints: [`test/bench/${name}.ts`, "test/bench/load-process.ts", "test/bench/noop-server.ts"],
+  entryPoints: [name, "load-process", "noop-server", "http2-prototype"].map((file) => `test/bench/${file}.ts`),
   outdir,
   outExtension: { ".js": ".mjs" },
   bundle: true,

@@ -39,6 +39,8 @@ const WINDOW_UPDATE = 8;
 const END_STREAM = 1;
 const END_HEADERS = 4;
 const ACK = 1;
+/** A setting's number (RFC 9113 section 6.5.2). */
+const MAX_CONCURRENT_STREAMS = 3;
 
 export async function load(options: LoadOptions): Promise<LoadResult> {
   const latenciesUs: number[] = [];
@@ -73,6 +75,10 @@ class Connection {
   #pending = Buffer.alloc(0);
   #nextStream = 1;
   #sent = 0;
+  /** At a fixed rate: when the calls that are due were due. They wait where the server takes no more streams. */
+  readonly #due: number[] = [];
+  #planned = 0;
+  #maxStreams = Number.POSITIVE_INFINITY;
   #failed = 0;
   #consumed = 0;
   #closing = false;
@@ -117,20 +123,28 @@ class Connection {
         this.#stopWhenIdle();
         return;
       }
-      this.#send(Math.floor((now - started) * perMs) - this.#sent);
+      for (const planned = Math.floor((now - started) * perMs); this.#planned < planned; this.#planned++)
+        this.#due.push(now);
+      this.#sendDue();
       setImmediate(turn);
     };
     turn();
   }
 
-  #send(count: number): void {
+  /** A call's time counts from when it was due, sent or not. */
+  #sendDue(): void {
+    const room = Math.min(this.#due.length, this.#maxStreams - this.#startedAt.size);
+    if (room > 0) this.#send(room, this.#due.splice(0, room));
+  }
+
+  #send(count: number, due?: readonly number[]): void {
     if (count <= 0 || this.#closing) return;
     const parts: Buffer[] = [];
     const now = performance.now();
     for (let i = 0; i < count; i++) {
       const stream = this.#nextStream;
       this.#nextStream += 2;
-      this.#startedAt.set(stream, now);
+      this.#startedAt.set(stream, due?.[i] ?? now);
       parts.push(
         frame(HEADERS, END_HEADERS, stream, this.#headers),
         frame(DATA, END_STREAM, stream, this.#bodies[this.#sent % this.#bodies.length] as Buffer),
@@ -158,7 +172,10 @@ class Connection {
     if (this.#options.rate === undefined) {
       if (performance.now() < this.#deadline) this.#send(done);
       else this.#stopWhenIdle();
-    } else if (this.#closing) this.#stopWhenIdle();
+      return;
+    }
+    this.#sendDue();
+    if (performance.now() >= this.#deadline) this.#stopWhenIdle();
   }
 
   /** Handles one frame; the number of calls it completed. */
@@ -178,7 +195,10 @@ class Connection {
         this.#withBody.delete(stream);
         return this.#complete(stream);
       case SETTINGS:
-        if ((flags & ACK) === 0) this.#socket.write(frame(SETTINGS, ACK, 0, Buffer.alloc(0)));
+        if ((flags & ACK) !== 0) return 0;
+        for (let at = 0; at + 6 <= payload.length; at += 6)
+          if (payload.readUInt16BE(at) === MAX_CONCURRENT_STREAMS) this.#maxStreams = payload.readUInt32BE(at + 2);
+        this.#socket.write(frame(SETTINGS, ACK, 0, Buffer.alloc(0)));
         return 0;
       case PING:
         if ((flags & ACK) === 0) this.#socket.write(frame(PING, ACK, 0, payload));
@@ -202,12 +222,13 @@ class Connection {
   }
 
   #stopWhenIdle(): void {
+    if (this.#due.length > 0 && !this.#closing) return;
     this.#closing = true;
     if (this.#startedAt.size === 0) this.#socket.end();
   }
 
   #end(): void {
-    this.#finish(this.#failed + this.#startedAt.size);
+    this.#finish(this.#failed + this.#startedAt.size + this.#due.length);
   }
 }
 

@@ -1,18 +1,49 @@
 import { writeFileSync } from "node:fs";
 import path from "node:path";
 import { parseArgs } from "node:util";
+import { cardea, exampleServer } from "./commands.ts";
+import { benchDataMemory } from "./data-memory.ts";
 import { benchDeclarative } from "./declarative.ts";
 import { benchEngine } from "./engine.ts";
-import { benchServer, freePort, type ServerFigure } from "./server.ts";
-import { formatNs } from "./timing.ts";
+import { machine, machineLine } from "./machine.ts";
+import { benchReload } from "./reload.ts";
+import { benchServers, ratioOf, type ServerFigure } from "./server.ts";
+import { serverTable } from "./server-table.ts";
+import { formatNs, formatSpread, type Spread } from "./timing.ts";
 
-/** `npm run bench [-- --json FILE] [--only engine|declarative|server]`: needs nothing but this repository. */
+/**
+ * `npm run bench [-- --json FILE] [--only PART] [--seconds N] [--rounds N]`: needs nothing but this repository. Parts: engine,
+ * declarative, server, reload, prototype, memory (with `--opa PATH` beside opa).
+ */
 const { values } = parseArgs({
-  options: { json: { type: "string" }, only: { type: "string" }, seconds: { type: "string", default: "5" } },
+  options: {
+    json: { type: "string" },
+    only: { type: "string" },
+    seconds: { type: "string", default: "5" },
+    rounds: { type: "string", default: "5" },
+    /** Checks per second under which policies are reloaded. */
+    rate: { type: "string", default: "1000" },
+    opa: { type: "string" },
+    mebibytes: { type: "string", default: "100" },
+    main: { type: "string", default: "dist/main.js" },
+  },
 });
 const here = import.meta.dirname;
-const figures: { engine?: unknown; declarative?: unknown; server?: unknown } = {};
+const loader = path.join(here, "load-process.mjs");
+const rounds = Number(values.rounds);
+const durationMs = Number(values.seconds) * 1000;
+const figures: {
+  machine: unknown;
+  engine?: unknown;
+  declarative?: unknown;
+  server?: unknown;
+  reload?: unknown;
+  prototype?: unknown;
+  memory?: unknown;
+} = { machine: machine() };
 const isWanted = (part: keyof typeof figures): boolean => values.only === undefined || values.only === part;
+const noopServer = { name: "no-op grpc-js server", command: [process.execPath, path.join(here, "noop-server.mjs")] };
+console.log(machineLine());
 
 if (isWanted("engine")) {
   const rows = benchEngine();
@@ -41,52 +72,52 @@ if (isWanted("declarative")) {
 }
 
 if (isWanted("server")) {
-  const loader = path.join(here, "load-process.mjs");
-  const durationMs = Number(values.seconds) * 1000;
-  const cardea = async (log: boolean, rate?: number): Promise<ServerFigure> => {
-    const port = await freePort();
-    const command = [
-      process.execPath,
-      "dist/main.js",
-      "run",
-      "--server",
-      "--addr=127.0.0.1:0",
-      `--set=plugins.envoy_ext_authz_grpc.addr=127.0.0.1:${port}`,
-      "--set=plugins.envoy_ext_authz_grpc.path=envoy/authz/allow",
-      `--set=decision_logs.console=${log}`,
-      "--log-level=error",
-      "--ignore=istio",
-      "policies",
-    ];
-    return benchServer({ name: log ? "cardea, decision log on" : "cardea, decision log off", command, port }, loader, {
-      durationMs,
-      ...(rate !== undefined && { rate }),
-    });
-  };
-  const noop = await benchServer(
-    { name: "no-op grpc-js server", command: [process.execPath, path.join(here, "noop-server.mjs")] },
-    loader,
-    { durationMs },
+  const rows = await benchServers(
+    [
+      noopServer,
+      await exampleServer("cardea, decision log on", cardea(values.main), { log: true }),
+      await exampleServer("cardea, decision log off", cardea(values.main), { log: false }),
+    ],
+    { loader, rounds, durationMs, rates: [1000, 5000] },
   );
-  const rate = Math.floor(noop.maximum.perSecond / 2);
-  const rows = [noop, await cardea(true, rate), await cardea(false, rate)];
-  const server = {
-    rows,
-    ratio_to_noop: (rows[1] as ServerFigure).maximum.perSecond / noop.maximum.perSecond,
-    ratio_to_noop_log_off: (rows[2] as ServerFigure).maximum.perSecond / noop.maximum.perSecond,
-  };
-  figures.server = server;
-  console.log(`server, one processor for it and one for the load, ${values.seconds} s each; half rate = ${rate}/s`);
-  for (const { name, maximum, atHalf, cpuMsPerThousand, rssMiB, readyMs } of rows) {
-    const half =
-      atHalf === undefined ? "" : `; at half rate p50 ${atHalf.p50Us.toFixed(0)} µs p99 ${atHalf.p99Us.toFixed(0)} µs`;
+  const [noop, logOn, logOff] = rows as [ServerFigure, ServerFigure, ServerFigure];
+  const ratios = [logOn, logOff].map((one) => ratioOf(one, noop, undefined, "perSecond"));
+  const [on, off] = ratios as [Spread, Spread];
+  figures.server = { rows, ratio_to_noop: on.median, ratio_to_noop_log_off: off.median, ratios: { on, off } };
+  console.log(`server, one processor for it and one for the load: ${rounds} rounds of ${values.seconds} s in turn`);
+  console.log(serverTable(rows));
+  console.log(`ratio to the no-op server: ${formatSpread(on, 2)}; log off: ${formatSpread(off, 2)}`);
+}
+
+if (isWanted("reload")) {
+  const reload = await benchReload(values.main, loader, { rate: Number(values.rate), rounds, durationMs });
+  figures.reload = reload;
+  const { rate, reloads, failed, quiet, reloading, p99Ratio } = reload;
+  console.log(`reload under load: ${reloads} reloads, one a second, at ${rate} checks/s; failed ${failed}`);
+  console.log(`  p99 without ${formatSpread(quiet.p99Us)} µs, with ${formatSpread(reloading.p99Us)} µs`);
+  console.log(`  round by round ${formatSpread(p99Ratio, 2)} times`);
+}
+
+if (isWanted("prototype")) {
+  const prototype = { name: "bare node:http2", command: [process.execPath, path.join(here, "http2-prototype.mjs")] };
+  const rows = await benchServers([noopServer, prototype], { loader, rounds, durationMs, rates: [] });
+  const [noop, bare] = rows as [ServerFigure, ServerFigure];
+  const ratio = ratioOf(bare, noop, undefined, "perSecond");
+  figures.prototype = { rows, ratio };
+  console.log("a constant allow without grpc-js");
+  console.log(serverTable(rows));
+  console.log(`ratio to the no-op grpc-js server: ${formatSpread(ratio, 2)}`);
+}
+
+if (isWanted("memory")) {
+  const memory = await benchDataMemory(values.main, { opa: values.opa, mebibytes: Number(values.mebibytes) });
+  figures.memory = memory;
+  console.log(`a JSON document of ${memory.documentMiB} MiB as data`);
+  for (const { name, rssMiB, peakMiB, readyMs } of memory.rows)
     console.log(
-      `  ${name.padEnd(28)} ${maximum.perSecond.toFixed(0).padStart(7)} checks/s, failed ${maximum.failed}, p50 ${maximum.p50Us.toFixed(0)} µs p99 ${maximum.p99Us.toFixed(0)} µs${half}; ${cpuMsPerThousand.toFixed(1)} ms processor per 1,000; RSS ${rssMiB.toFixed(0)} MiB; ready in ${readyMs.toFixed(0)} ms`,
+      `  ${name.padEnd(8)} RSS ${rssMiB.toFixed(0)} MiB, highest ${peakMiB.toFixed(0)} MiB; ready in ${(readyMs / 1000).toFixed(1)} s`,
     );
-  }
-  console.log(
-    `  ratio to the no-op server: ${server.ratio_to_noop.toFixed(2)} (log off: ${server.ratio_to_noop_log_off.toFixed(2)})`,
-  );
+  if (memory.ratio !== undefined) console.log(`  ours by opa's: ${memory.ratio.toFixed(2)}`);
 }
 
 if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(figures, null, 2)}\n`);

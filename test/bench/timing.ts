@@ -36,3 +36,27 @@ export function formatNs(ns: number): string {
   if (ns < 10_000) return `${ns.toFixed(0)} ns`;
   return ns < 10_000_000 ? `${(ns / 1000).toFixed(1)} µs` : `${(ns / 1e6).toFixed(1)} ms`;
 }
+
+/** One figure of several rounds. */
+export interface Spread {
+  readonly median: number;
+  readonly min: number;
+  readonly max: number;
+  /** By round. */
+  readonly values: readonly number[];
+}
+
+export function spread(values: readonly number[]): Spread {
+  const sorted = [...values].sort((a, b) => a - b);
+  return {
+    median: sorted[sorted.length >> 1] as number,
+    min: sorted[0] as number,
+    max: sorted.at(-1) as number,
+    values,
+  };
+}
+
+/** `0.52 (0.49 to 0.55)` */
+export function formatSpread({ median, min, max }: Spread, digits = 0, unit = ""): string {
+  return `${median.toFixed(digits)}${unit} (${min.toFixed(digits)} to ${max.toFixed(digits)})`;
+}
