@@ -47,8 +47,7 @@ await build({
 });
 await build({ ...common, entryPoints: { main: "src/main.ts" }, format: "esm" });
 chmodSync("dist/main.js", 0o755);
-// With the flags the command runs under (the first line of src/main.ts): V8 takes no code that was compiled with others.
-execFileSync(process.execPath, ["--max-semi-space-size=8", "scripts/code-cache.mjs"], { stdio: "inherit" });
+execFileSync(process.execPath, ["scripts/code-cache.mjs"], { stdio: "inherit" });
 if (process.argv.includes("--types")) {
   execFileSync(process.execPath, ["node_modules/typescript/bin/tsc", "-p", "tsconfig.types.json"], {
     stdio: "inherit",
