@@ -6,7 +6,6 @@ import { type JsonObject, JsonSyntaxError, parseJson, type Value } from "../rego
 import { readArchive } from "./bundle/archive.ts";
 import { type Bundle, readBundle } from "./bundle/read.ts";
 import type { Verification } from "./bundle/signature.ts";
-import { collectGarbage } from "./collect-garbage.ts";
 import { mergeInto, mountAt } from "./data-document.ts";
 import { LoadError, messageOf } from "./errors.ts";
 import { matchesGlob } from "./glob.ts";
@@ -32,6 +31,8 @@ export interface Loaded {
   readonly declarations: readonly ModuleText[];
   /** Bundles among the paths, whose modules and data are also in the members above. */
   readonly bundles: readonly Bundle[];
+  /** How much text the data was read from: the characters of data files, the bytes of bundles. */
+  readonly dataLength: number;
 }
 
 /**
@@ -46,13 +47,8 @@ export interface Loaded {
 export async function loadPaths(paths: readonly string[], options: LoadOptions = {}): Promise<Loaded> {
   const loader = new Loader(options);
   for (const path of paths) await loader.add(path);
-  const loaded = loader.finish();
-  // The texts are done with, and V8 would keep them until it needs the memory.
-  if (loader.dataLength > LARGE_DOCUMENT) collectGarbage();
-  return loaded;
+  return loader.finish();
 }
-
-const LARGE_DOCUMENT = 16 * 1024 * 1024;
 
 class Loader {
   readonly #options: LoadOptions;
@@ -66,11 +62,6 @@ class Loader {
 
   constructor(options: LoadOptions) {
     this.#options = options;
-  }
-
-  /** Characters of data files so far. */
-  get dataLength(): number {
-    return this.#dataLength;
   }
 
   async add(argument: string): Promise<void> {
@@ -89,6 +80,7 @@ class Loader {
       data: this.#data,
       declarations: byName(this.#declarations),
       bundles: this.#bundles,
+      dataLength: this.#dataLength,
     };
   }
 
@@ -126,6 +118,7 @@ class Loader {
     const { verification } = this.#options;
     const bundle = await readBundle(path, files, { base: path, ...(verification !== undefined && { verification }) });
     this.#bundles.push(bundle);
+    for (const bytes of files.values()) this.#dataLength += bytes.length;
     for (const module of bundle.modules) this.#modules.set(module.file, module);
     for (const declaration of bundle.declarations) this.#declarations.set(declaration.file, declaration);
     this.#addData(path, [], bundle.data);

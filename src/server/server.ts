@@ -15,6 +15,7 @@ import type { LineStyle, LineWriter, Logger } from "../telemetry/index.ts";
 import { compose, GRPC_PLUGIN, type Parts } from "./compose.ts";
 import { HttpListener, type HttpTlsOptions } from "./http-listener.ts";
 import { AddressError, parseHttpAddress } from "./listen-address.ts";
+import { releaseMemory } from "./release-memory.ts";
 import { TlsFiles, type TlsPaths } from "./tls-files.ts";
 import { WorkerLink } from "./worker-link.ts";
 
@@ -59,6 +60,8 @@ export interface Addresses {
   readonly diagnostic: readonly string[];
 }
 
+/** Documents of this many characters are worth a full garbage collection before the server is ready. */
+const LARGE_DOCUMENTS = 16 * 1024 * 1024;
 /** Diagnostics of one failed reload that are logged. */
 const MAX_REPORTED = 10;
 
@@ -191,7 +194,10 @@ export class CardeaServer {
     if (declarations.length === 0 && modules.length === 0 && (store.base.declarations ?? []).length > 0)
       throw new LoadError("not_found", `${paths.join(", ")}: no policies are left`);
     const part: Part = { modules, data, declarations };
+    const isFirst = store.current.generation === 0;
     store.update(new Map([[BASE_PART, part]]), accept);
+    // What reading took would stay until V8 needs it. Later, requests would wait for that.
+    if (isFirst && loaded.dataLength > LARGE_DOCUMENTS) await releaseMemory();
   }
 
   async #watch(): Promise<void> {
