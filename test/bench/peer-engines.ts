@@ -19,6 +19,8 @@ export interface PeerEngine {
 }
 
 const BATCHES = 3;
+/** Pages of 64 KiB: the package's own default is too small for large policies. */
+const MEMORY_PAGES = 256;
 
 /** `opa bench`: a prepared query, warm, in Go. */
 export function opaEngine(opa: string): PeerEngine {
@@ -60,7 +62,7 @@ export function wasmEngine(opa: string, folder: string): PeerEngine {
     measure: async (policy) => {
       const { default: api } = (await import(pathToFileURL(entry).href)) as { readonly default: OpaWasm };
       try {
-        const loaded = await api.loadPolicy(compiledToWasm(opa, policy));
+        const loaded = await api.loadPolicy(compiledToWasm(opa, policy), { initial: MEMORY_PAGES });
         loaded.setData(policy.data ?? {});
         const [first] = loaded.evaluate(policy.input);
         return mismatch(policy, first?.result) ?? { timing: measure(() => loaded.evaluate(policy.input)) };
@@ -82,7 +84,10 @@ function compiledToWasm(opa: string, policy: BenchPolicy): Uint8Array {
 }
 
 interface OpaWasm {
-  loadPolicy(wasm: Uint8Array): Promise<{
+  loadPolicy(
+    wasm: Uint8Array,
+    memory: { readonly initial: number },
+  ): Promise<{
     setData(data: unknown): void;
     evaluate(input: unknown): readonly { readonly result: unknown }[];
   }>;
@@ -92,8 +97,11 @@ interface OpaWasm {
 export function regorusEngine(folder: string): PeerEngine {
   const home = path.join(folder, "regorus");
   mkdirSync(home, { recursive: true });
-  for (const file of ["Cargo.toml", "main.rs"])
-    copyFileSync(path.join("test/bench/regorus", file), path.join(home, file));
+  for (const file of ["Cargo.toml", "main.rs"]) {
+    const [from, to] = [path.join("test/bench/regorus", file), path.join(home, file)] as const;
+    // Building takes minutes: a file written anew would have cargo do it again.
+    if (!existsSync(to) || !readFileSync(to).equals(readFileSync(from))) copyFileSync(from, to);
+  }
   run("cargo", ["build", "--release", "--quiet", "--manifest-path", path.join(home, "Cargo.toml")]);
   const program = path.join(home, "target/release/regorus-bench");
   return {
@@ -125,8 +133,8 @@ type RegorusOutcome = { readonly evaluator: string } & (
 
 function failureOf(policy: BenchPolicy, outcome: RegorusOutcome): string {
   const why = "error" in outcome ? outcome.error : (mismatch(policy, outcome.answer)?.reason ?? "");
-  const line = why.split("\n").find((text) => text.includes("error")) ?? why;
-  return `${outcome.evaluator}: ${line.replace(/^.*error: /, "").trim()}`;
+  const line = why.split("\n").find((text) => text.includes("error:")) ?? why;
+  return `${outcome.evaluator}: ${line.replace(/^.*error: /, "").trim() || why.trim().replace(/\s+/g, " ")}`;
 }
 
 function mismatch(policy: BenchPolicy, answer: unknown): { readonly reason: string } | undefined {
