@@ -41,9 +41,15 @@ export function useProgram(policy: string): Serving {
   };
 }
 
-/** The value of one metric, by the beginning of its line. */
+/**
+ * The value of one metric, by the beginning of its line. A connection may be a worker's that stands still, so each question
+ * takes one of its own and is not waited for long.
+ */
 export async function metric({ diagnostics }: Program, name: string): Promise<number> {
-  const text = await (await fetch(`http://${diagnostics}/metrics`)).text();
+  const signal = AbortSignal.timeout(5000);
+  const text = await (
+    await fetch(`http://${diagnostics}/metrics`, { headers: { connection: "close" }, signal })
+  ).text();
   return Number(
     text
       .split("\n")
