@@ -82,7 +82,12 @@ async function benchPeerEngines(): Promise<void> {
             ratio === undefined ? "–" : ratio.toFixed(1),
           ]),
         ]),
-        ["geometric mean", "", "", ...means.flatMap(({ mean }) => ["", mean.toFixed(1)])],
+        [
+          "geometric mean",
+          "",
+          "",
+          ...means.flatMap(({ mean, policies }) => ["", policies === 0 ? "–" : mean.toFixed(1)]),
+        ],
       ],
     ),
   );

@@ -56,8 +56,6 @@ fn virtual_machine(case: &Json) -> Outcome<(Json, Json)> {
 
 fn prepare(case: &Json) -> Outcome<(Engine, Rc<str>, Value)> {
     let mut engine = Engine::new();
-    // Its limit on the lines of a policy.
-    engine.clear_policy_length_config();
     for (i, module) in case["modules"].as_array().into_iter().flatten().enumerate() {
         engine.add_policy(format!("p{i}.rego"), module.as_str().unwrap_or_default().to_string())?;
     }
