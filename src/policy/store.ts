@@ -38,6 +38,7 @@ export class PolicyStore {
   #lastFailure: string | undefined;
   readonly #listeners = new Set<(snapshot: Snapshot) => void>();
   readonly #baseListeners = new Set<(base: Part) => void>();
+  #lock: (() => Promise<() => void>) | undefined;
 
   constructor(compile: Compile, mesh: MeshOptions = PLAIN_MESH) {
     this.#compile = compile;
@@ -97,6 +98,21 @@ export class PolicyStore {
     const snapshot = this.update(new Map([[BASE_PART, base]]));
     for (const listener of this.#baseListeners) listener(base);
     return snapshot;
+  }
+
+  /** Makes writes of the REST API wait for a turn, which the returned function ends: workers of one server share their base. */
+  lockWritesWith(lock: () => Promise<() => void>): void {
+    this.#lock = lock;
+  }
+
+  /** Reads and writes the base without another write between. */
+  async writeInTurn<T>(write: () => T): Promise<T> {
+    const release = await this.#lock?.();
+    try {
+      return write();
+    } finally {
+      release?.();
+    }
   }
 
   /** Calls back after every `updateBase`. @returns a function that ends it. */

@@ -99,6 +99,7 @@ export class CardeaServer {
     const parts = await compose(options);
     const server = new CardeaServer(options, parts);
     await server.#load();
+    await server.#link.join();
     await server.#watch();
     return server;
   }

@@ -43,6 +43,8 @@ export class Supervisor {
   readonly #lastBeatMs = new Map<number, number>();
   readonly #rounds = new Map<number, Round>();
   #base: string | undefined;
+  /** Workers that want to write to the base; the first one may. */
+  #writers: { readonly worker: Worker; readonly question: number }[] = [];
   #roundCount = 0;
   #crashes = 0;
   #lastCrashMs = Number.NEGATIVE_INFINITY;
@@ -76,9 +78,7 @@ export class Supervisor {
   }
 
   #fork(): Worker {
-    const worker = cluster.fork();
-    if (this.#base !== undefined) send(worker, { kind: "base", text: this.#base });
-    return worker;
+    return cluster.fork();
   }
 
   /** @returns the exit code of a worker that ended before it was ready. */
@@ -121,9 +121,27 @@ export class Supervisor {
         if (message.text === undefined) return;
         for (const other of workersNow()) if (other !== worker) send(other, { kind: "base", text: message.text });
         return;
+      case "join":
+        send(worker, { kind: "joined", text: this.#base });
+        return;
+      case "lock":
+        this.#writers.push({ worker, question: message.question });
+        if (this.#writers.length === 1) this.#letWrite();
+        return;
+      case "unlock":
+        if (this.#writers[0]?.worker !== worker) return;
+        this.#writers.shift();
+        this.#letWrite();
+        return;
       default:
         message satisfies never;
     }
+  }
+
+  /** Lets the first of those who want to write to the base do so. */
+  #letWrite(): void {
+    const [first] = this.#writers;
+    if (first !== undefined) send(first.worker, { kind: "locked", question: first.question });
   }
 
   async #sum(): Promise<string> {
@@ -151,6 +169,9 @@ export class Supervisor {
 
   #onExit(worker: Worker, reason: string | number): void {
     this.#lastBeatMs.delete(worker.id);
+    const isWriting = this.#writers[0]?.worker === worker;
+    this.#writers = this.#writers.filter((waiting) => waiting.worker !== worker);
+    if (isWriting) this.#letWrite();
     if (this.#isStopping) return;
     const nowMs = performance.now();
     this.#crashes = nowMs - this.#lastCrashMs > QUIET_MS ? 0 : this.#crashes + 1;

@@ -5,6 +5,8 @@ import type { Logger, Metrics } from "../telemetry/index.ts";
 import type { FromWorker, ToWorker } from "./worker-messages.ts";
 
 const BEAT_MS = 250;
+/** What a supervisor is asked takes milliseconds: whoever waits longer than this has one in trouble. */
+const ANSWER_MS = 10_000;
 
 /** A worker's side of its supervisor. In a process that is no worker, it does nothing. */
 export class WorkerLink {
@@ -12,10 +14,11 @@ export class WorkerLink {
   readonly #store: PolicyStore;
   readonly #logger: Logger;
   readonly #questions = new Map<number, (text: string) => void>();
+  readonly #lockWaiters = new Map<number, () => void>();
   #questionCount = 0;
-  #isReady = false;
-  /** What came before this worker had read its files, which would have replaced it. */
-  #earlyBase: string | undefined;
+  /** Called when the supervisor has answered `join`; undefined once it has. What is written before is in its answer. */
+  #joined: (() => void) | undefined;
+  #hasJoined = false;
   #beat: NodeJS.Timeout | undefined;
 
   constructor(metrics: Metrics, store: PolicyStore, logger: Logger) {
@@ -25,14 +28,26 @@ export class WorkerLink {
     if (!cluster.isWorker) return;
     process.on("message", (message: ToWorker) => this.#onMessage(message));
     metrics.sumWith(() => this.#askForSum());
+    store.lockWritesWith(() => this.#lock());
     store.onBaseWrite((base) => tell({ kind: "base", text: toText(base) }));
+  }
+
+  /** Takes over what the REST API has written to others. Called when the files are read, which would replace it. */
+  async join(): Promise<void> {
+    if (!cluster.isWorker) return;
+    await new Promise<void>((resolve, reject) => {
+      const timer = setTimeout(() => reject(new Error("the supervisor does not answer")), ANSWER_MS);
+      this.#joined = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+      tell({ kind: "join" });
+    });
   }
 
   /** All ports are open. */
   ready(): void {
     if (!cluster.isWorker) return;
-    this.#isReady = true;
-    if (this.#earlyBase !== undefined) this.#takeOver(this.#earlyBase);
     tell({ kind: "ready" });
     this.#beat = setInterval(() => tell({ kind: "beat" }), BEAT_MS);
   }
@@ -61,9 +76,21 @@ export class WorkerLink {
       case "sum":
         this.#questions.get(message.question)?.(message.text);
         return;
+      case "locked": {
+        const go = this.#lockWaiters.get(message.question);
+        // Nobody waits any more: the turn is the next one's.
+        if (go === undefined) tell({ kind: "unlock" });
+        else go();
+        return;
+      }
       case "base":
-        if (this.#isReady) this.#takeOver(message.text);
-        else this.#earlyBase = message.text;
+        if (this.#hasJoined) this.#takeOver(message.text);
+        return;
+      case "joined":
+        this.#hasJoined = true;
+        if (message.text !== undefined) this.#takeOver(message.text);
+        this.#joined?.();
+        this.#joined = undefined;
         return;
       default:
         message satisfies never;
@@ -76,6 +103,23 @@ export class WorkerLink {
     } catch (cause) {
       this.#logger.error("What another worker was sent could not be taken over.", { err: cause });
     }
+  }
+
+  /** Waits for the turn to write. @returns what ends it. */
+  #lock(): Promise<() => void> {
+    const question = this.#questionCount++;
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        this.#lockWaiters.delete(question);
+        reject(new Error("other workers do not let this one write"));
+      }, ANSWER_MS);
+      this.#lockWaiters.set(question, () => {
+        clearTimeout(timer);
+        this.#lockWaiters.delete(question);
+        resolve(() => tell({ kind: "unlock" }));
+      });
+      tell({ kind: "lock", question });
+    });
   }
 
   async #askForSum(): Promise<string> {

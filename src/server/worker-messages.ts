@@ -4,6 +4,8 @@ import type { MetricObject } from "prom-client";
 export type FromWorker =
   /** Its event loop turns. */
   | { readonly kind: "beat" }
+  /** It has read its files, and wants to know what the REST API has written since. */
+  | { readonly kind: "join" }
   /** It listens. */
   | { readonly kind: "ready" }
   /** Its answer to `collect`. */
@@ -11,10 +13,18 @@ export type FromWorker =
   /** Someone asked it for the metrics of all. */
   | { readonly kind: "sum"; readonly question: number }
   /** The REST API wrote to it; undefined once its files have taken over again. */
-  | { readonly kind: "base"; readonly text: string | undefined };
+  | { readonly kind: "base"; readonly text: string | undefined }
+  /** It wants to write to the base that all share. */
+  | { readonly kind: "lock"; readonly question: number }
+  /** It has. */
+  | { readonly kind: "unlock" };
 
 /** What a supervisor tells its workers. */
 export type ToWorker =
   | { readonly kind: "collect"; readonly round: number }
   | { readonly kind: "sum"; readonly question: number; readonly text: string }
-  | { readonly kind: "base"; readonly text: string };
+  | { readonly kind: "base"; readonly text: string }
+  /** The answer to `join`; what is written later follows as `base`. */
+  | { readonly kind: "joined"; readonly text: string | undefined }
+  /** It may write; what others wrote before has been sent to it before. */
+  | { readonly kind: "locked"; readonly question: number };

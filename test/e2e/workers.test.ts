@@ -105,6 +105,26 @@ describe("workers", () => {
     await until(async () => (await verdicts(clients(program)).catch(() => [false])).every((allowed) => allowed));
   });
 
+  test("writes of the REST API to different workers do not overwrite each other", async () => {
+    const program = await start();
+    // A connection of its own each, so that they go to the workers in turn.
+    const put = async (n: number): Promise<number> =>
+      (
+        await fetch(`http://${program.api}/v1/data/items/i${n}`, {
+          method: "PUT",
+          body: "1",
+          headers: { connection: "close" },
+        })
+      ).status;
+    const numbers = Array.from({ length: 20 }, (_, n) => n);
+    expect(await Promise.all(numbers.map(put))).toEqual(numbers.map(() => 204));
+    const items = async (): Promise<number> => {
+      const reply = await fetch(`http://${program.api}/v1/data/items`, { headers: { connection: "close" } });
+      return Object.keys(((await reply.json()) as { result?: object }).result ?? {}).length;
+    };
+    await until(async () => (await Promise.all([items(), items(), items(), items()])).every((count) => count === 20));
+  });
+
   test("SIGTERM ends all of them, with 0", async () => {
     const program = await start();
     await verdicts(clients(program));

@@ -142,21 +142,27 @@ function inputMember(body: string): GivenInput {
 
 async function put(store: PolicyStore, request: ApiRequest, path: readonly string[]): Promise<ApiReply> {
   const value = parsed(await request.body());
-  refuseOwned(store, path);
-  if (request.headers["if-none-match"] === "*" && valueAt(store.current.data, path) !== undefined)
-    return { status: 304 };
-  return edit(store, (data) => withValueAt(data, path, value));
+  return store.writeInTurn(() => {
+    refuseOwned(store, path);
+    if (request.headers["if-none-match"] === "*" && valueAt(store.current.data, path) !== undefined)
+      return { status: 304 };
+    return edit(store, (data) => withValueAt(data, path, value));
+  });
 }
 
 async function patch(store: PolicyStore, request: ApiRequest, path: readonly string[]): Promise<ApiReply> {
   const operations = readOperations(parsed(await request.body()), path);
-  for (const operation of operations) refuseOwned(store, operation.path);
-  return edit(store, (data) => patched(data, operations));
+  return store.writeInTurn(() => {
+    for (const operation of operations) refuseOwned(store, operation.path);
+    return edit(store, (data) => patched(data, operations));
+  });
 }
 
-function remove(store: PolicyStore, path: readonly string[]): ApiReply {
-  refuseOwned(store, path);
-  return edit(store, (data) => withoutValueAt(data, path));
+function remove(store: PolicyStore, path: readonly string[]): Promise<ApiReply> {
+  return store.writeInTurn(() => {
+    refuseOwned(store, path);
+    return edit(store, (data) => withoutValueAt(data, path));
+  });
 }
 
 function edit(store: PolicyStore, change: (data: JsonObject) => JsonObject): ApiReply {

@@ -27,7 +27,12 @@ export function policyRoutes(store: PolicyStore): readonly Route[] {
       isTree: true,
       handle: (request, rest) => put(store, request, rest.join("/")),
     },
-    { method: "DELETE", prefix: "v1/policies", isTree: true, handle: (_request, rest) => remove(store, rest) },
+    {
+      method: "DELETE",
+      prefix: "v1/policies",
+      isTree: true,
+      handle: (_request, rest) => store.writeInTurn(() => remove(store, rest)),
+    },
   ];
 }
 
@@ -50,6 +55,10 @@ function find(store: PolicyStore, rest: readonly string[]): ModuleText {
 
 async function put(store: PolicyStore, request: ApiRequest, id: string): Promise<ApiReply> {
   const text = await request.body();
+  return store.writeInTurn(() => putText(store, text, id));
+}
+
+function putText(store: PolicyStore, text: string, id: string): ApiReply {
   const { base } = store;
   const existing = base.modules.find((module) => idOf(module) === id);
   if (existing === undefined && store.current.modules.some((module) => idOf(module) === id))
