@@ -27,7 +27,7 @@ export interface TestCase {
 }
 
 const TEST = "test_";
-const TODO = "todo_test_";
+const SKIPPED = "todo_test_";
 
 /**
  * Finds the test rules of modules, and makes the modules ready: rules of one name become tests of their own, and
@@ -86,7 +86,7 @@ function testName(
     const word = term.kind === "string" || (term.kind === "var" && i === 0) ? wordOf(term) : undefined;
     if (word === undefined) return undefined;
     path.push(word);
-    if (word.startsWith(TEST) || word.startsWith(TODO)) return { name: word, path, length: i + 1 };
+    if (word.startsWith(TEST) || word.startsWith(SKIPPED)) return { name: word, path, length: i + 1 };
   }
   return undefined;
 }
