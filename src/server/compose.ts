@@ -119,6 +119,7 @@ export async function compose(options: ComposeOptions): Promise<Parts> {
   const shownConfig = publicConfig(config, labels) as JsonObject;
   const runtime: Value = { config: shownConfig, env: env as JsonObject, version: options.version, commit: "" };
   const metrics = new Metrics();
+  metrics.countLostLines(() => options.writer.dropped);
   const states = new PluginStates();
   const declared = await composeDeclared(config, metrics, logger);
   const permissions = await readPermissions(config.cardea.capabilitiesFile);

@@ -37,6 +37,8 @@ export class FileDescriptorWriter implements LineWriter {
   #isScheduled = false;
   #isWriting = false;
   #rest: Buffer | undefined;
+  /** Lines of the write that is under way. */
+  #leaving = 0;
   /** Used again for each write, of which there is one at a time: a new one each turn is work for the collector. */
   readonly #buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES);
   #waiters: (() => void)[] = [];
@@ -92,6 +94,7 @@ export class FileDescriptorWriter implements LineWriter {
 
   #takeAll(): Buffer {
     const text = this.#lines.length === 0 ? "" : `${this.#lines.join("\n")}\n`;
+    this.#leaving += this.#lines.length;
     this.#lines = [];
     this.#pendingBytes = 0;
     const rest = this.#rest;
@@ -119,8 +122,9 @@ export class FileDescriptorWriter implements LineWriter {
       if (error === null) this.#rest = written < bytes.length ? bytes.subarray(written) : undefined;
       else {
         this.#rest = undefined;
-        this.dropped++;
+        this.dropped += this.#leaving;
       }
+      if (this.#rest === undefined) this.#leaving = 0;
       this.#writeOn();
     });
   }

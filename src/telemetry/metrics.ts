@@ -59,9 +59,12 @@ export class Metrics {
   readonly policyGeneration = this.#gauge("cardea_policy_generation", "max");
   readonly policyLoaded = this.#gauge("cardea_policy_loaded_timestamp_seconds", "max");
   readonly policyReloads = this.#counter("cardea_policy_reloads_total", ["result"]);
-  readonly logDropped = this.#counter("cardea_decision_log_dropped_total", ["sink", "reason"]);
+  readonly logDropped = this.#counter("cardea_decision_log_dropped_total", ["sink", "reason"], () =>
+    this.#addLostLines(),
+  );
   readonly logUploads = this.#counter("cardea_decision_log_uploads_total", ["result"]);
   readonly #decided = { allow: 0, deny: 0 };
+  #lostLines: { readonly lost: () => number; counted: number } | undefined;
   #pluginDuration: Histogram | undefined;
   #pluginErrors: Counter | undefined;
   #hasDefaults = false;
@@ -127,6 +130,19 @@ export class Metrics {
       if (this.#decided[verdict] > 0) this.decisions.inc({ verdict }, this.#decided[verdict]);
       this.#decided[verdict] = 0;
     }
+  }
+
+  /** Counts what the console's writer has lost: decisions, and other lines among them. @param lost  How many so far. */
+  countLostLines(lost: () => number): void {
+    this.#lostLines = { lost, counted: 0 };
+  }
+
+  #addLostLines(): void {
+    if (this.#lostLines === undefined) return;
+    const lost = this.#lostLines.lost();
+    if (lost > this.#lostLines.counted)
+      this.logDropped.inc({ sink: "console", reason: "write" }, lost - this.#lostLines.counted);
+    this.#lostLines.counted = lost;
   }
 
   /** Answers `text` for all processes of this server instead of this one alone. */

@@ -2,7 +2,7 @@ import { closeSync, mkdtempSync, openSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { expect, test } from "vitest";
-import { FileDescriptorWriter } from "../../src/telemetry/index.ts";
+import { FileDescriptorWriter, Metrics } from "../../src/telemetry/index.ts";
 
 function open(): { readonly file: string; readonly fd: number } {
   const file = path.join(mkdtempSync(path.join(tmpdir(), "cardea-lines-")), "log");
@@ -61,7 +61,17 @@ test("a device that fails loses its lines, and nobody waits for it", async () =>
   const { fd } = open();
   closeSync(fd);
   const writer = new FileDescriptorWriter(fd);
-  writer.write("1");
+  for (const line of ["1", "2", "3"]) writer.write(line);
   await writer.flush();
-  expect(writer.dropped).toBe(1);
+  expect(writer.dropped).toBe(3);
+});
+
+test("lost lines show in the metrics, each once", async () => {
+  const metrics = new Metrics();
+  let lost = 2;
+  metrics.countLostLines(() => lost);
+  const line = 'cardea_decision_log_dropped_total{sink="console",reason="write"}';
+  expect(await metrics.text()).toContain(`${line} 2`);
+  lost = 5;
+  expect(await metrics.text()).toContain(`${line} 5`);
 });
