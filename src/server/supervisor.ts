@@ -70,20 +70,16 @@ export class Supervisor {
     const failure = await this.#startFirst();
     if (failure !== undefined) return failure;
     cluster.on("exit", (worker, code, signal) => this.#onExit(worker, signal ?? code));
-    for (let i = 1; i < workers && !this.#isStopping; i++) this.#fork();
+    for (let i = 1; i < workers && !this.#isStopping; i++) cluster.fork();
     const watchdog = this.#watch();
     await stopped;
     clearInterval(watchdog);
     return 0;
   }
 
-  #fork(): Worker {
-    return cluster.fork();
-  }
-
   /** @returns the exit code of a worker that ended before it was ready. */
   #startFirst(): Promise<number | undefined> {
-    const worker = this.#fork();
+    const worker = cluster.fork();
     return new Promise((resolve) => {
       const onReady = (message: FromWorker): void => {
         if (message.kind !== "ready") return;
@@ -187,7 +183,7 @@ export class Supervisor {
       delay_ms: delayMs,
     });
     setTimeout(() => {
-      if (!this.#isStopping) this.#fork();
+      if (!this.#isStopping) cluster.fork();
     }, delayMs);
   }
 
