@@ -1,4 +1,4 @@
-import type { RefusalCode } from "../identity/index.ts";
+import type { Refusal } from "../identity/index.ts";
 import type { IstioDecision } from "../istio/index.ts";
 import type { EvalErrorCode } from "../rego/engine/index.ts";
 import type { Value } from "../rego/value/index.ts";
@@ -8,17 +8,7 @@ export type Outcome =
   | { readonly kind: "value"; readonly value: Value }
   /** Istio's policies decided: they denied, or nothing else was there to ask. */
   | { readonly kind: "mesh"; readonly decision: IstioDecision }
-  /** A token was not accepted. */
-  | {
-      readonly kind: "refused";
-      readonly code: RefusalCode;
-      readonly status: 401 | 403;
-      /** Body for the client. */
-      readonly body: string;
-      readonly wwwAuthenticate: string | undefined;
-      /** For logs, never for clients. */
-      readonly reason: string;
-    }
+  | Refusal
   | { readonly kind: "undefined" }
   /** A configured query had more than one solution. */
   | { readonly kind: "ambiguous" }

@@ -23,18 +23,20 @@ export type Authentication =
   /** No token: nobody in particular, and policies decide what that is good for. */
   | { readonly kind: "anonymous"; readonly headers: HeaderChanges }
   | { readonly kind: "authenticated"; readonly identity: Identity; readonly headers: HeaderChanges }
-  | {
-      readonly kind: "refused";
-      readonly code: RefusalCode;
-      readonly status: 401 | 403;
-      /** Body for the client. */
-      readonly body: string;
-      /** RFC 6750 §3, for 401. */
-      readonly wwwAuthenticate: string | undefined;
-      /** For logs, never for clients. */
-      readonly reason: string;
-      readonly headers: HeaderChanges;
-    };
+  | (Refusal & { readonly headers: HeaderChanges });
+
+/** A token was not accepted. */
+export interface Refusal {
+  readonly kind: "refused";
+  readonly code: RefusalCode;
+  readonly status: 401 | 403;
+  /** Body for the client. */
+  readonly body: string;
+  /** RFC 6750 §3, for 401. */
+  readonly wwwAuthenticate: string | undefined;
+  /** For logs, never for clients. */
+  readonly reason: string;
+}
 
 export interface AuthenticatorOptions {
   readonly settings?: Partial<Omit<IdentitySettings, "keys">> & { readonly keys?: Partial<IdentitySettings["keys"]> };
@@ -118,7 +120,7 @@ export class Authenticator {
   }
 
   /** What a request without a token gets when it is denied; undefined where the denial stands as it is. */
-  get missingToken(): Extract<Authentication, { kind: "refused" }> | undefined {
+  get missingToken(): (Refusal & { readonly headers: HeaderChanges }) | undefined {
     if (this.#settings.missingTokenStatus !== 401) return undefined;
     const { status, text } = REFUSALS.token_missing;
     // RFC 6750 section 3.1: nothing more is said to who has not tried to authenticate.

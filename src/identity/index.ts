@@ -3,6 +3,7 @@ export {
   type AuthenticateOptions,
   Authenticator,
   type AuthenticatorOptions,
+  type Refusal,
 } from "./authenticator.ts";
 export { type Clock, SYSTEM_CLOCK } from "./clock.ts";
 export { type RefusalCode, REFUSALS } from "./errors.ts";

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 import { build } from "esbuild";
@@ -17,6 +17,8 @@ describe("docs/library.md", () => {
   test("has examples", () => expect(examples.length).toBeGreaterThan(6));
 
   test.for(examples)("$title", async ({ code }) => {
+    // Inside the repository, from where packages are found.
+    mkdirSync("node_modules/.cache", { recursive: true });
     const folder = mkdtempSync(path.resolve("node_modules/.cache/docs-"));
     const source = path.join(folder, "example.ts");
     const out = path.join(folder, "example.mjs");
