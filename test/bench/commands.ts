@@ -1,5 +1,6 @@
 import path from "node:path";
-import { freePort, type ServerCommand } from "./server.ts";
+import { freePort } from "../support/free-port.ts";
+import type { ServerCommand } from "./server.ts";
 
 /** The flags that Cardea and OPA with its Envoy plugin have in common, serving the example policies. */
 export async function exampleServer(

@@ -3,7 +3,8 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { cardea, exampleServer } from "./commands.ts";
-import { freePort, peakRssMiB, rssMiB, startServer } from "./server.ts";
+import { freePort } from "../support/free-port.ts";
+import { peakRssMiB, rssMiB, startServer } from "./server.ts";
 
 /** Memory of servers that hold a large JSON document. */
 export interface DataMemoryFigure {

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { httpRequest } from "../support/checks.ts";
-import { freePort } from "../support/program.ts";
+import { freePort } from "../support/free-port.ts";
 import { CHECK, CheckClient } from "../support/server.ts";
 import { load } from "./h2-load.ts";
 

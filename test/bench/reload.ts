@@ -3,7 +3,8 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import type { LoadResult } from "./h2-load.ts";
 import { cardea, exampleServer } from "./commands.ts";
-import { freePort, rssMiB, runLoad, startServer } from "./server.ts";
+import { freePort } from "../support/free-port.ts";
+import { rssMiB, runLoad, startServer } from "./server.ts";
 import { type Spread, spread } from "./timing.ts";
 
 /** The same rate with a reload of the example policies every second and without, in turn. */

@@ -1,5 +1,5 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { connect, createServer } from "node:net";
+import { connect } from "node:net";
 import path from "node:path";
 import protobuf from "protobufjs";
 import type { LoadOptions, LoadResult } from "./h2-load.ts";
@@ -95,18 +95,6 @@ export function checkRequests(): readonly Uint8Array[] {
     request("POST", "/orders", "spiffe://cluster.local/ns/shop/sa/frontend"),
     request("DELETE", "/orders/12", "spiffe://cluster.local/ns/other/sa/stranger"),
   ];
-}
-
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const probe = createServer().once("error", reject);
-    probe.listen(0, "127.0.0.1", () => {
-      const address = probe.address();
-      probe.close(() =>
-        address !== null && typeof address === "object" ? resolve(address.port) : reject(new Error("no port")),
-      );
-    });
-  });
 }
 
 /**

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { createServer } from "node:net";
+import { freePort } from "../support/free-port.ts";
 
 /** A real `opa run --server`, asked over loopback: the oracle of differential tests. */
 export class OpaServer {
@@ -44,16 +44,4 @@ export class OpaServer {
     const reply = await fetch(`${this.#url}${path}`, { method, body, headers: { "content-type": type } });
     return { status: reply.status, text: await reply.text() };
   }
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const probe = createServer().once("error", reject);
-    probe.listen(0, "127.0.0.1", () => {
-      const address = probe.address();
-      probe.close(() =>
-        address !== null && typeof address === "object" ? resolve(address.port) : reject(new Error("no port")),
-      );
-    });
-  });
 }

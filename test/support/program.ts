@@ -1,10 +1,10 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdirSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { build } from "esbuild";
+import { freePort } from "./free-port.ts";
 import { CheckClient } from "./server.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
@@ -32,18 +32,6 @@ export async function buildProgram(): Promise<{ readonly main: string; remove():
     logLevel: "warning",
   });
   return { main: join(outdir, "main.js"), remove: () => rm(outdir, { recursive: true, force: true }) };
-}
-
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const probe = createServer().once("error", reject);
-    probe.listen(0, "127.0.0.1", () => {
-      const address = probe.address();
-      probe.close(() =>
-        typeof address === "object" && address !== null ? resolve(address.port) : reject(new Error("no port")),
-      );
-    });
-  });
 }
 
 /** The command, serving in a process of its own. */
