@@ -12,6 +12,7 @@ export { decodeHex, encodeHex, fromUtf8, HexError, toUtf8 } from "./bytes.ts";
 export { LruMap } from "./lru.ts";
 export { RecentMap } from "./recent-map.ts";
 export { decodePem, type PemBlock } from "./pem.ts";
+export { eachInSteps, finish, mapInSteps, type Steps } from "./steps.ts";
 export { type Location, locationText, placeOf, Source } from "./source.ts";
 export { instantOfLocal, localTimeZone, type TimeZone, timeZone, UTC } from "./time-zone.ts";
 export { isYamlTooDeep } from "./yaml-depth.ts";

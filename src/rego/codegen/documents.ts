@@ -1,3 +1,4 @@
+import { eachInSteps, type Steps } from "../../base/index.ts";
 import type { CompiledRule, Program } from "../compile/index.ts";
 import type { DocumentNode, Evaluation } from "../runtime/index.ts";
 import { canonicalText, compareValues, type Value } from "../value/index.ts";
@@ -64,18 +65,18 @@ export interface DocumentTree {
 }
 
 /** Arranges the rules of a program by the documents they define. */
-export function buildDocuments(program: Program): DocumentTree {
+export function* buildDocuments(program: Program): Steps<DocumentTree> {
   const root = new Node([]);
-  for (const module of program.modules) {
+  yield* eachInSteps(program.modules, (module) => {
     let node = root;
     for (const term of module.package.path.terms.slice(1))
       if (term.kind === "string") node = node.makeChild(term.value);
-  }
-  for (const rule of program.rules) {
+  });
+  yield* eachInSteps(program.rules, (rule) => {
     let node = root;
     for (const key of rule.groundPath) node = node.makeChild(key);
     node.rules.push(rule);
-  }
+  });
   const groups: Group[] = [];
   const visit = (node: Node): void => {
     if (node.rules.length > 0) {

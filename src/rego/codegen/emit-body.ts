@@ -30,8 +30,8 @@ export interface Scope {
   mayBeHidden(path: readonly Value[]): boolean;
   /** True where some `with` of the program may replace this function (`data.p.f`, `http.send`). */
   mayBeMocked(name: string): boolean;
-  /** Adds a declaration beside the functions of the unit. */
-  declare(declaration: Js): void;
+  /** Keeps a list of functions beside those of the groups. @returns its name */
+  table(functions: readonly Js[]): Js;
   /** Report what is evaluated to the session's tracer. */
   readonly traced: boolean;
   /** See GenerateOptions. */

@@ -1,3 +1,4 @@
+import { eachInSteps, mapInSteps, type Steps } from "../../base/index.ts";
 import type { CompiledRule } from "../compile/index.ts";
 import type { Rule, Term } from "../syntax/index.ts";
 import { valuesEqual } from "../value/index.ts";
@@ -8,16 +9,16 @@ import { indexDefinitions } from "./index-rules.ts";
 import { Js, js } from "./js.ts";
 
 /** The functions of a group: what it defines, memoised per evaluation frame. */
-export function emitGroup(scope: Scope, group: Group): Js {
+export function* emitGroup(scope: Scope, group: Group): Steps<Js> {
   switch (group.kind) {
     case "complete":
-      return Js.lines([memoised(scope, group), emitComplete(scope, group, body(group), [])]);
+      return Js.lines([memoised(scope, group), yield* emitComplete(scope, group, body(group), [])]);
     case "function":
-      return emitFunction(scope, group);
+      return yield* emitFunction(scope, group);
     case "set":
-      return Js.lines([memoised(scope, group), emitSet(scope, group), emitKeyed(scope, group)]);
+      return Js.lines([memoised(scope, group), yield* emitSet(scope, group), yield* emitKeyed(scope, group)]);
     case "partial":
-      return Js.lines([memoised(scope, group), emitPartial(scope, group), emitKeyed(scope, group)]);
+      return Js.lines([memoised(scope, group), yield* emitPartial(scope, group), yield* emitKeyed(scope, group)]);
   }
 }
 
@@ -68,15 +69,15 @@ function sharedConstant(rules: readonly CompiledRule[]): boolean {
   return true;
 }
 
-function emitFunction(scope: Scope, group: Group): Js {
+function emitFunction(scope: Scope, group: Group): Steps<Js> {
   const params = Array.from({ length: group.arity }, (_, i) => Js.ident(`a${i}`));
   return emitComplete(scope, group, scope.groupFunction(group), params);
 }
 
-function emitComplete(scope: Scope, group: Group, name: Js, params: readonly Js[]): Js {
+function* emitComplete(scope: Scope, group: Group, name: Js, params: readonly Js[]): Steps<Js> {
   const definitions = group.rules.filter((rule) => !rule.isDefault);
   const exitsEarly = sharedConstant(definitions);
-  if (definitions.length >= MANY) return emitManyComplete(scope, group, name, params, definitions, exitsEarly);
+  if (definitions.length >= MANY) return yield* emitManyComplete(scope, group, name, params, definitions, exitsEarly);
   const lines: Js[] = [js`function ${name}(${Js.list([js`c`, ...params])}) {`];
   if (group.kind === "function") lines.push(js`if (--c.session.steps < 0) c.session.tick();`);
   lines.push(js`let r;`);
@@ -101,16 +102,16 @@ function emitComplete(scope: Scope, group: Group, name: Js, params: readonly Js[
 const MANY = 6;
 
 /** A document with many definitions: one function each, called only where the index cannot exclude it. */
-function emitManyComplete(
+function* emitManyComplete(
   scope: Scope,
   group: Group,
   name: Js,
   params: readonly Js[],
   definitions: readonly CompiledRule[],
   exitsEarly: boolean,
-): Js {
+): Steps<Js> {
   const kind = group.kind === "function" ? "function" : "complete";
-  const each = definitions.map(({ rule }) => {
+  const each = yield* mapInSteps(definitions, ({ rule }) => {
     const chain = emitChain(scope, rule, params, (emitter, value, at) => {
       if (exitsEarly || !emitter.isIterating) emitter.line(js`return ${value};`);
       else
@@ -122,19 +123,17 @@ function emitManyComplete(
 ${chain}
 return r; }`;
   });
-  const table = Js.ident(`t${group.id}`);
+  const table = scope.table(each);
   const places = scope.unit.constant(definitions.map(({ rule }) => rule.at));
   const fallback = group.rules.find((rule) => rule.isDefault);
   const combine = exitsEarly
     ? js`if (v !== undefined) return v;`
     : js`if (v !== undefined) { if (r === undefined) r = v; else if (!rt.eq(r, v)) throw rt.conflict(${kind}, ${places}[${pick}]); }`;
   return Js.lines([
-    js`const ${table} = [
-${separated(each)}];`,
     js`function ${name}(${Js.list([js`c`, ...params])}) {`,
     group.kind === "function" ? js`if (--c.session.steps < 0) c.session.tick();` : js``,
     js`let r;`,
-    loopOverCandidates(
+    yield* loopOverCandidates(
       scope,
       definitions,
       params,
@@ -149,8 +148,13 @@ ${separated(each)}];`,
 const pick = Js.ident("d");
 
 /** Runs `turn` for every definition the index cannot exclude, its number in `d`. */
-function loopOverCandidates(scope: Scope, definitions: readonly CompiledRule[], params: readonly Js[], turn: Js): Js {
-  const built = scope.optimised ? indexDefinitions(definitions.map(({ rule }) => rule)) : undefined;
+function* loopOverCandidates(
+  scope: Scope,
+  definitions: readonly CompiledRule[],
+  params: readonly Js[],
+  turn: Js,
+): Steps<Js> {
+  const built = scope.optimised ? yield* indexDefinitions(definitions.map(({ rule }) => rule)) : undefined;
   if (built === undefined) return js`for (let ${pick} = 0; ${pick} < ${definitions.length}; ${pick}++) { ${turn} }`;
   const values = built.references.map(({ argument, path }) => {
     const from = argument === undefined ? js`c.input` : (params[argument] as Js);
@@ -158,10 +162,6 @@ function loopOverCandidates(scope: Scope, definitions: readonly CompiledRule[], 
   });
   return js`const all = rt.candidates(${scope.unit.constant(built.index)}, [${Js.list(values)}]);
 for (let i = 0; i < all.length; i++) { const ${pick} = all[i]; ${turn} }`;
-}
-
-function separated(functions: readonly Js[]): Js {
-  return Js.lines(functions.map((one) => js`${one},`));
 }
 
 type Found = (emitter: BodyEmitter, value: Js, at: Rule["at"]) => void;
@@ -244,8 +244,8 @@ ${emitter.source}
   return scope.traced ? js`{ try ${block} ${leaving(scope, at)} }` : block;
 }
 
-function emitSet(scope: Scope, group: Group): Js {
-  const definitions = group.rules.map((compiled) =>
+function* emitSet(scope: Scope, group: Group): Steps<Js> {
+  const definitions = yield* mapInSteps(group.rules, (compiled) =>
     emitDefinition(scope, compiled, (emitter) =>
       emitter.term(compiled.rule.head.key as Term, (key) => emitter.line(js`out.add(${key});`)),
     ),
@@ -253,33 +253,32 @@ function emitSet(scope: Scope, group: Group): Js {
   return Js.lines([
     js`function ${body(group)}(c) {`,
     js`const out = new rt.RegoSet();`,
-    emitAll(scope, group, definitions),
+    yield* emitAll(scope, group, definitions),
     js`return out;`,
     js`}`,
   ]);
 }
 
 /** All definitions of a partial document in turn; where they are many, as functions picked by an index. */
-function emitAll(scope: Scope, group: Group, definitions: readonly Js[]): Js {
+function* emitAll(scope: Scope, group: Group, definitions: readonly Js[]): Steps<Js> {
   if (definitions.length < MANY) return Js.lines(definitions);
-  const table = scope.unit.fresh("t");
-  const each = definitions.map(
-    (definition) => js`(c, out) => {
+  const table = scope.table(
+    definitions.map(
+      (definition) => js`(c, out) => {
 ${definition}
 }`,
+    ),
   );
-  scope.declare(js`const ${table} = [
-${separated(each)}];`);
-  return loopOverCandidates(scope, group.rules, [], js`${table}[${pick}](c, out);`);
+  return yield* loopOverCandidates(scope, group.rules, [], js`${table}[${pick}](c, out);`);
 }
 
-function emitPartial(scope: Scope, group: Group): Js {
+function* emitPartial(scope: Scope, group: Group): Steps<Js> {
   const simple = isKeyed(group);
   const lines = [
     js`function ${body(group)}(c) {`,
     simple ? js`const out = new rt.RegoObject();` : js`const out = new rt.PartialObject();`,
   ];
-  const definitions = group.rules.map((compiled) => {
+  const definitions = yield* mapInSteps(group.rules, (compiled) => {
     const { rule } = compiled;
     const at = scope.unit.location(rule.at);
     return emitDefinition(scope, compiled, (emitter) =>
@@ -293,7 +292,7 @@ function emitPartial(scope: Scope, group: Group): Js {
       }),
     );
   });
-  lines.push(emitAll(scope, group, definitions));
+  lines.push(yield* emitAll(scope, group, definitions));
   for (const below of groupsBelow(group.node)) {
     if (below.kind === "function") continue;
     const path = scope.unit.constant(below.node.path.slice(group.node.path.length));
@@ -329,7 +328,7 @@ function emitTerms(
  * The document at one key: the head's key is matched first, so a body that binds it by iteration becomes a look-up, and
  * entries under other keys are never computed (nor their conflicts found), as in OPA.
  */
-function emitKeyed(scope: Scope, group: Group): Js {
+function* emitKeyed(scope: Scope, group: Group): Steps<Js> {
   const name = scope.keyedFunction(group);
   if (name === undefined) return js``;
   const isSet = group.kind === "set";
@@ -350,7 +349,7 @@ function emitKeyed(scope: Scope, group: Group): Js {
     js`function ${Js.ident(`x${group.id}`)}(c, key) {`,
     js`let r;`,
   ];
-  for (const compiled of group.rules) {
+  yield* eachInSteps(group.rules, (compiled) => {
     const head = isSet ? (compiled.rule.head.key as Term) : (dynamicPath(compiled)[0] as Term);
     const at = scope.unit.location(compiled.rule.at);
     const early = matchable(head);
@@ -373,7 +372,7 @@ function emitKeyed(scope: Scope, group: Group): Js {
         early ? (emitter, next) => emitter.match(head, js`key`, next) : undefined,
       ),
     );
-  }
+  });
   lines.push(js`return r;`, js`}`);
   return Js.lines(lines);
 }

@@ -1,3 +1,4 @@
+import { eachInSteps, mapInSteps, type Steps } from "../../base/index.ts";
 import { EMPTY_INDEX, type IndexTest, indexKey, type RuleIndex } from "../runtime/index.ts";
 import type { Body, Expr, Rule, Term } from "../syntax/index.ts";
 import { isArray, isObject, isSet, type Value } from "../value/index.ts";
@@ -34,9 +35,9 @@ const MAX_DEPTH = 6;
  * Builds the index of a group's definitions, or nothing if their bodies have no tests to tell them apart.
  * Sound: a definition is left out only where one of its own tests fails. (OPA v1/ast/index.go does the same for `==`.)
  */
-export function indexDefinitions(rules: readonly Rule[]): BuiltIndex | undefined {
+export function* indexDefinitions(rules: readonly Rule[]): Steps<BuiltIndex | undefined> {
   const references = new Map<string, IndexedReference>();
-  const entries = rules.map((rule, definition) => ({
+  const entries = yield* mapInSteps(rules, (rule, definition) => ({
     definition,
     conditions: rule.else === undefined ? conditionsOf(rule, references) : [],
   }));
@@ -51,22 +52,22 @@ export function indexDefinitions(rules: readonly Rule[]): BuiltIndex | undefined
     }
     return slot;
   };
-  const index = build(entries, slotOf, 0);
+  const index = yield* build(entries, slotOf, 0);
   return index.test === undefined ? undefined : { index, references: used };
 }
 
-function build(entries: readonly Entry[], slotOf: (text: string) => number, depth: number): RuleIndex {
-  const reference = entries.length < MIN_ENTRIES || depth > MAX_DEPTH ? undefined : busiestReference(entries);
+function* build(entries: readonly Entry[], slotOf: (text: string) => number, depth: number): Steps<RuleIndex> {
+  const reference = entries.length < MIN_ENTRIES || depth > MAX_DEPTH ? undefined : yield* busiestReference(entries);
   if (reference === undefined)
     return entries.length === 0 ? EMPTY_INDEX : { always: entries.map((entry) => entry.definition), test: undefined };
   const equal = new Map<string, Entry[]>();
   const prefixes = new Map<number, Map<string, Entry[]>>();
   const rest: Entry[] = [];
-  for (const entry of entries) {
+  yield* eachInSteps(entries, (entry) => {
     const condition = entry.conditions.find((one) => one.reference === reference);
     if (condition === undefined) {
       rest.push(entry);
-      continue;
+      return;
     }
     const remaining = { definition: entry.definition, conditions: entry.conditions.filter((one) => one !== condition) };
     if (condition.kind === "equal") {
@@ -79,18 +80,24 @@ function build(entries: readonly Entry[], slotOf: (text: string) => number, dept
       }
       push(byText, condition.prefix, remaining);
     }
-  }
-  const below = (list: readonly Entry[]): RuleIndex => build(list, slotOf, depth + 1);
+  });
+  const slot = slotOf(reference);
+  const below = function* <K>(lists: ReadonlyMap<K, readonly Entry[]>): Steps<Map<K, RuleIndex>> {
+    const indexes = new Map<K, RuleIndex>();
+    for (const [key, list] of lists) {
+      indexes.set(key, yield* build(list, slotOf, depth + 1));
+      if (indexes.size % 16 === 0) yield;
+    }
+    return indexes;
+  };
+  const belowEqual = yield* below(equal);
+  const belowPrefixes = new Map<number, ReadonlyMap<string, RuleIndex>>();
+  for (const [length, byText] of prefixes) belowPrefixes.set(length, yield* below(byText));
   const test: IndexTest = {
-    reference: slotOf(reference),
-    equal: new Map([...equal].map(([key, list]) => [key, below(list)])),
-    prefixes: new Map(
-      [...prefixes].map(([length, byText]) => [
-        length,
-        new Map([...byText].map(([text, list]) => [text, below(list)])),
-      ]),
-    ),
-    rest: rest.length === 0 ? undefined : below(rest),
+    reference: slot,
+    equal: belowEqual,
+    prefixes: belowPrefixes,
+    rest: rest.length === 0 ? undefined : yield* build(rest, slotOf, depth + 1),
   };
   return { always: [], test };
 }
@@ -102,9 +109,9 @@ function push<K>(map: Map<K, Entry[]>, key: K, entry: Entry): void {
 }
 
 /** The reference most entries test, if that tells at least some of them apart. */
-function busiestReference(entries: readonly Entry[]): string | undefined {
+function* busiestReference(entries: readonly Entry[]): Steps<string | undefined> {
   const counts = new Map<string, { entries: number; keys: Set<string> }>();
-  for (const { conditions } of entries) {
+  yield* eachInSteps(entries, ({ conditions }) => {
     for (const reference of new Set(conditions.map((condition) => condition.reference))) {
       let count = counts.get(reference);
       if (count === undefined) {
@@ -115,7 +122,7 @@ function busiestReference(entries: readonly Entry[]): string | undefined {
       const condition = conditions.find((one) => one.reference === reference) as Condition;
       count.keys.add(condition.kind === "prefix" ? `^${condition.prefix}` : condition.values.map(indexKey).join());
     }
-  }
+  });
   let best: string | undefined;
   let bestScore = 0;
   for (const [reference, { entries: tested, keys }] of counts) {

@@ -3,6 +3,7 @@ export {
   type GeneratedQuery,
   type GenerateOptions,
   generateProgram,
+  generateProgramInSteps,
   generateQuery,
   type Replaceable,
 } from "./program.ts";

@@ -1,10 +1,12 @@
+import { finish, type Steps } from "../../base/index.ts";
 import type { CompiledQuery, Program } from "../compile/index.ts";
-import { type Abi, abi, type Evaluation } from "../runtime/index.ts";
+import type { Evaluation } from "../runtime/index.ts";
 import { canonicalText, type Value } from "../value/index.ts";
 import { buildDocuments, type DocumentTree, type Group } from "./documents.ts";
 import { BodyEmitter, type Scope } from "./emit-body.ts";
 import { emitGroup, isKeyed } from "./emit-rules.ts";
 import { Js, js } from "./js.ts";
+import { type GroupCode, load, loadProgram, type Table } from "./load.ts";
 import { type CallableBuiltin, Unit } from "./unit.ts";
 
 /** What a `with` may replace, of the program and of all queries it must serve. */
@@ -42,7 +44,12 @@ export type GeneratedQuery = (evaluation: Evaluation, emit: (values: readonly Va
 
 /** Compiles checked modules to JavaScript and loads it. */
 export function generateProgram(program: Program, options: GenerateOptions): GeneratedProgram {
-  const documents = buildDocuments(program);
+  return finish(generateProgramInSteps(program, options));
+}
+
+/** The same piece by piece. */
+export function* generateProgramInSteps(program: Program, options: GenerateOptions): Steps<GeneratedProgram> {
+  const documents = yield* buildDocuments(program);
   const unit = new Unit();
   const scope = scopeOf(
     unit,
@@ -51,12 +58,13 @@ export function generateProgram(program: Program, options: GenerateOptions): Gen
     (group) => Js.ident(`r${group.id}`),
     (group) => Js.ident(`q${group.id}`),
   );
-  const groups = documents.groups.map((group) => emitGroup(scope, group));
-  const source = js`${unit.prologue()}
-${Js.lines(scope.declarations)}
-${Js.lines(groups)}
-return { functions: [${Js.list(documents.groups.map((group) => scope.groupFunction(group)))}], keyed: [${Js.list(documents.groups.map((group) => scope.keyedFunction(group) ?? js`undefined`))}] };`;
-  const { functions, keyed } = load(source, unit) as { functions: Run[]; keyed: (Keyed | undefined)[] };
+  const groups: GroupCode[] = [];
+  for (const group of documents.groups) {
+    const code = yield* emitGroup(scope, group);
+    groups.push({ group, code, main: scope.groupFunction(group), keyed: scope.keyedFunction(group) });
+    if (groups.length % 16 === 0) yield;
+  }
+  const { functions, keyed } = yield* loadProgram(groups, scope.tables, unit);
   for (const group of documents.groups) {
     group.node.value = group.kind === "function" ? null : (functions[group.id] as Run);
   }
@@ -88,7 +96,7 @@ export function generateQuery(
 return (c, emit) => { ${label}: {
 ${emitter.source}
 } };`;
-  return load(source, unit) as GeneratedQuery;
+  return load(source, unit.constants) as GeneratedQuery;
 }
 
 function scopeOf(
@@ -97,13 +105,17 @@ function scopeOf(
   options: GenerateOptions,
   groupFunction: (group: Group) => Js,
   keyedFunction: (group: Group) => Js,
-): Scope & { readonly declarations: readonly Js[] } {
+): Scope & { readonly tables: readonly Table[] } {
   const hidden = options.replaceable.data;
   const optimised = options.optimised !== false;
-  const declarations: Js[] = [];
+  const tables: Table[] = [];
   return {
-    declarations,
-    declare: (declaration) => void declarations.push(declaration),
+    tables,
+    table: (functions) => {
+      const name = unit.fresh("table");
+      tables.push({ name, functions });
+      return name;
+    },
     unit,
     root: documents.root,
     builtins: options.builtins,
@@ -119,10 +131,4 @@ function scopeOf(
     traced: options.traced,
     optimised,
   };
-}
-
-/** The only place where text becomes code: `Js` alone can get here, and its scope holds nothing but the ABI and constants. */
-function load(source: Js, unit: Unit): unknown {
-  const make = new Function("rt", "k", `"use strict";\n${source.text}`) as (rt: Abi, k: readonly unknown[]) => unknown;
-  return make(abi, unit.constants);
 }

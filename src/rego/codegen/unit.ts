@@ -34,6 +34,11 @@ export class Unit {
     return name;
   }
 
+  /** Which constant a name of generated code stands for, if any. */
+  static constantIndex(name: string): number | undefined {
+    return /^k\d+$/.test(name) ? Number(name.slice(1)) : undefined;
+  }
+
   location(at: Location): Js {
     return this.constant(at);
   }

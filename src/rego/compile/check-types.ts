@@ -1,4 +1,4 @@
-import type { Location } from "../../base/index.ts";
+import { eachInSteps, type Location } from "../../base/index.ts";
 import type { Body, Comprehension, Diagnostic, Expr, RefTerm, Rule, Term, With } from "../syntax/index.ts";
 import {
   ANY,
@@ -46,12 +46,12 @@ interface CheckedTypes {
  */
 export function createTypeChecker(options: TypeCheckOptions = {}): TypeChecker {
   return {
-    checkProgram(program) {
+    *checkProgram(program) {
       const relaxed = new RelaxedRules(program);
       const bodies = new BodyChecker(showRef(program), relaxed);
       const { env, errors } = rootEnv(program, bodies, options);
       const checker = new RuleChecker(env, bodies, program, options);
-      for (const branch of program.order) checker.check(branch);
+      yield* eachInSteps(program.order, (branch) => checker.check(branch));
       const diagnostics = [...errors, ...checker.errors.sort(byPlace)];
       const types: CheckedTypes = { env: checker.env, relaxed };
       return { diagnostics: diagnostics.map(withoutCause), types };

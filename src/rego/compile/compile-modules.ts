@@ -1,3 +1,4 @@
+import { eachInSteps, finish, mapInSteps, type Steps } from "../../base/index.ts";
 import { type Diagnostic, type Module, parseModule, type Rule } from "../syntax/index.ts";
 import type { Signature } from "../types/index.ts";
 import { compareStrings, type Value } from "../value/index.ts";
@@ -71,32 +72,40 @@ interface Compilation {
   types: unknown;
 }
 
-type Stage = (compilation: Compilation) => void;
+type Stage = (compilation: Compilation) => Steps<void>;
 
 /**
  * Checks modules and brings their rules into the form that evaluation needs. Stages run in OPA's order and stop at the
  * first that found something; at most ten findings are reported.
  * @source OPA v1/ast/compile.go
  */
-export function compileModules(
+export function compileModules(modules: readonly Module[], options: CompileModulesOptions): CompiledModules {
+  return finish(compileModulesInSteps(modules, options));
+}
+
+export type CompiledModules = { readonly diagnostics: readonly Diagnostic[] } | { readonly program: Program };
+
+/** The same rule by rule. */
+export function* compileModulesInSteps(
   modules: readonly Module[],
   options: CompileModulesOptions,
-): { readonly diagnostics: readonly Diagnostic[] } | { readonly program: Program } {
+): Steps<CompiledModules> {
   const sorted = [...modules].sort((a, b) => compareStrings(a.file, b.file));
   const findings = new Findings(options.errorLimit);
   const works = startRules(sorted);
-  resolveRefs(works, options, findings);
+  yield* resolveRefs(works, options, findings);
   if (findings.any) return { diagnostics: findings.list };
   const taken = new Set<string>();
-  const parts = works.flatMap(({ rules }) => rules.map(({ rule }) => surveyRule(rule, options.signatures, taken)));
+  const rules = works.flatMap((work) => work.rules);
+  const parts = yield* mapInSteps(rules, ({ rule }) => surveyRule(rule, options.signatures, taken));
   const names = new NameMaker("__local", taken);
   const subjects: Environment["subjects"] = new Map();
   const features = options.features ?? ALL_FEATURES;
-  rewriteHeadRefs(works, { names, subjects }, features, findings);
+  yield* rewriteHeadRefs(rules, { names, subjects }, features, findings);
   if (findings.any) return { diagnostics: findings.list };
   const environment: Environment = {
     signatures: options.signatures,
-    tree: buildTree(works),
+    tree: yield* buildTree(works),
     names,
     sources: new Map(),
     subjects,
@@ -109,7 +118,7 @@ export function compileModules(
   };
   const compilation: Compilation = {
     modules: works,
-    rules: works.flatMap(({ rules }) => rules),
+    rules,
     parts,
     environment,
     arityOf: arityIn(environment),
@@ -119,7 +128,7 @@ export function compileModules(
     types: undefined,
   };
   for (const stage of STAGES) {
-    stage(compilation);
+    yield* stage(compilation);
     if (findings.any) return { diagnostics: findings.list };
   }
   return { program: { ...programOf(compilation), types: compilation.types } };
@@ -162,8 +171,8 @@ const STAGES: readonly Stage[] = [
     const mapper = withMapper(environment);
     return (branch) => mapRule(branch, mapper);
   }),
-  ({ environment, modules, options }) => {
-    checkConflicts(environment.tree, modules, environment, environment.findings);
+  function* ({ environment, modules, options }) {
+    yield* checkConflicts(environment.tree, modules, environment, environment.findings);
     if (options.baseDocuments !== undefined) {
       checkDataConflicts(environment.tree, options.baseDocuments, environment.findings);
     }
@@ -175,8 +184,8 @@ const STAGES: readonly Stage[] = [
   eachBranch("all", ({ environment }) => (branch) => ({ ...branch, body: rewriteDynamics(branch.body, environment) })),
   checkRecursion,
   checkTypes,
-  ({ rules, environment }) => {
-    if (environment.unsafeBuiltins.size > 0) inspectRules(rules, unsafeBuiltinVisitor(environment));
+  function* ({ rules, environment }) {
+    if (environment.unsafeBuiltins.size > 0) yield* inspectRules(rules, unsafeBuiltinVisitor(environment));
   },
   checkDeprecated,
 ];
@@ -199,11 +208,11 @@ function startRules(modules: readonly Module[]): readonly WorkModule[] {
   }));
 }
 
-function resolveRefs(
+function* resolveRefs(
   works: readonly WorkModule[],
   { strict, features = ALL_FEATURES }: CompileModulesOptions,
   findings: Findings,
-): void {
+): Steps<void> {
   const exports = new Map<string, Set<string>>();
   for (const { module } of works) {
     const path = refText(module.package.path);
@@ -217,7 +226,8 @@ function resolveRefs(
   const knowsV1 = features.has("rego_v1_import") || features.has("rego_v1");
   for (const { module, rules } of works) {
     const globals = new Globals(module.package.path, exports.get(refText(module.package.path)) ?? [], module.imports);
-    for (const work of rules) {
+    yield;
+    yield* eachInSteps(rules, (work) => {
       const resolved = resolveRule(work.rule, globals);
       if ("shadows" in resolved) {
         findings.add(
@@ -226,7 +236,7 @@ function resolveRefs(
           work.rule.at,
         );
       } else work.rule = resolved;
-    }
+    });
     if (strict === true)
       for (const imported of unusedImports(module, globals))
         findings.add("rego_compile_error", `${importText(imported)} unused`, imported.at);
@@ -240,37 +250,35 @@ function resolveRefs(
 }
 
 function rewriteHeadRefs(
-  works: readonly WorkModule[],
+  rules: readonly WorkRule[],
   names: Pick<Environment, "names" | "subjects">,
   features: ReadonlySet<Feature>,
   findings: Findings,
-): void {
+): Steps<void> {
   const v1 = features.has("rego_v1");
   const general = v1 || features.has("rule_head_refs");
   const prefixes = v1 || general || features.has("rule_head_ref_string_prefixes");
-  for (const { rules } of works) {
-    for (const work of rules) {
-      const { head, at } = work.rule;
-      const { terms } = head.reference;
-      if (!prefixes && terms.length > 2) {
-        findings.add("rego_compile_error", `rule heads with refs are not supported: ${refText(head.reference)}`, at);
-        continue;
-      }
-      if (
-        !general &&
-        terms.some((term, i) => i > 0 && term.kind !== "string" && (head.value === undefined || i !== terms.length - 1))
-      ) {
-        findings.add(
-          "rego_type_error",
-          `rule heads with general refs (containing variables) are not supported: ${refText(head.reference)}`,
-          at,
-        );
-        continue;
-      }
-      work.rule = rewriteHeadRef(work.rule, names);
-      placeRule(work);
+  return eachInSteps(rules, (work) => {
+    const { head, at } = work.rule;
+    const { terms } = head.reference;
+    if (!prefixes && terms.length > 2) {
+      findings.add("rego_compile_error", `rule heads with refs are not supported: ${refText(head.reference)}`, at);
+      return;
     }
-  }
+    if (
+      !general &&
+      terms.some((term, i) => i > 0 && term.kind !== "string" && (head.value === undefined || i !== terms.length - 1))
+    ) {
+      findings.add(
+        "rego_type_error",
+        `rule heads with general refs (containing variables) are not supported: ${refText(head.reference)}`,
+        at,
+      );
+      return;
+    }
+    work.rule = rewriteHeadRef(work.rule, names);
+    placeRule(work);
+  });
 }
 
 function placeRule(work: WorkRule): void {
@@ -279,7 +287,7 @@ function placeRule(work: WorkRule): void {
   work.kind = kindOf(work.rule.head);
 }
 
-function checkKeywordOverrides({ modules, environment }: Compilation): void {
+function* checkKeywordOverrides({ modules, environment }: Compilation): Steps<void> {
   const { findings, strict } = environment;
   for (const { module, rules } of modules) {
     if (!strict && !isV1Compatible(module)) continue;
@@ -287,14 +295,14 @@ function checkKeywordOverrides({ modules, environment }: Compilation): void {
       rules.map(({ rule }) => rule),
       findings,
     );
-    const visitor = rootAssignmentVisitor(findings);
-    for (const { rule } of rules) for (const branch of branchesOf(rule)) walkRule(branch, visitor);
+    yield;
+    yield* inspectRules(rules, rootAssignmentVisitor(findings));
   }
 }
 
-function checkDuplicateImports({ modules, environment }: Compilation): void {
-  for (const { module } of modules) {
-    if (!environment.strict && !isV1Compatible(module)) continue;
+function checkDuplicateImports({ modules, environment }: Compilation): Steps<void> {
+  return eachInSteps(modules, ({ module }) => {
+    if (!environment.strict && !isV1Compatible(module)) return;
     const seen = new Map<string, Module["imports"][number]>();
     for (const imported of module.imports) {
       const name = importName(imported);
@@ -302,54 +310,56 @@ function checkDuplicateImports({ modules, environment }: Compilation): void {
       if (earlier === undefined) seen.set(name, imported);
       else environment.findings.add("rego_compile_error", `import must not shadow ${importText(earlier)}`, imported.at);
     }
-  }
+  });
 }
 
-function rewriteLocals({ rules, environment }: Compilation): void {
+function rewriteLocals({ rules, environment }: Compilation): Steps<void> {
   const { names, sources, strict, signatures, findings } = environment;
-  for (const work of rules) {
+  return eachInSteps(rules, (work) => {
     const local = rewriteRuleLocals(work.rule, names, sources, { strict, signatures });
     work.rule = local.result;
     work.path = fullPath(work.module, work.rule.head);
     findings.report(...local.findings);
-  }
+  });
 }
 
 /** A stage for the rules that hold something. @param make is called once per compilation */
 function eachBranch(holding: keyof Parts | "all", make: (compilation: Compilation) => (branch: Rule) => Rule): Stage {
   return (compilation) => {
     const change = make(compilation);
-    for (const work of compilation.rules) {
+    return eachInSteps(compilation.rules, (work) => {
       if (holding === "all" || compilation.parts[work.id]?.[holding] === true)
         work.rule = mapBranches(work.rule, change);
-    }
+    });
   };
 }
 
 function inspect(holding: keyof Parts | "all", make: (compilation: Compilation) => Visitor): Stage {
   return (compilation) => {
     const { rules, parts } = compilation;
-    inspectRules(
+    return inspectRules(
       holding === "all" ? rules : rules.filter(({ id }) => parts[id]?.[holding] === true),
       make(compilation),
     );
   };
 }
 
-function inspectRules(rules: readonly WorkRule[], visitor: Visitor): void {
-  for (const { rule } of rules) for (const branch of branchesOf(rule)) walkRule(branch, visitor);
+function inspectRules(rules: readonly WorkRule[], visitor: Visitor): Steps<void> {
+  return eachInSteps(rules, ({ rule }) => {
+    for (const branch of branchesOf(rule)) walkRule(branch, visitor);
+  });
 }
 
-function rewriteMetadataCalls({ modules, rules, parts, environment }: Compilation): void {
+function* rewriteMetadataCalls({ modules, rules, parts, environment }: Compilation): Steps<void> {
   if (!parts.some(({ metadata }) => metadata)) return;
   const set = new AnnotationSet(
     modules.map((work) => ({ ...work, module: withAnnotations(work.module, environment.findings) })),
   );
   environment.findings.report(...set.findings);
-  for (const work of rules) {
+  yield* eachInSteps(rules, (work) => {
     if (parts[work.id]?.metadata === true)
       work.rule = mapBranches(work.rule, (branch) => rewriteMetadata(work, branch, set, environment));
-  }
+  });
 }
 
 /** Annotations are read when somebody asks for them, if not before. */
@@ -374,39 +384,44 @@ function suggestIn(work: WorkModule): Suggest {
   return (name, expr) => suggestFor(name, expr, known);
 }
 
-function checkHeads({ modules, environment }: Compilation): void {
+function* checkHeads({ modules, environment }: Compilation): Steps<void> {
   for (const work of modules) {
     const rows = new RuleRows(work.module.rules);
     const suggest = suggestIn(work);
-    for (const { rule } of work.rules) checkHead(rule, environment, rows, suggest);
+    yield;
+    yield* eachInSteps(work.rules, ({ rule }) => checkHead(rule, environment, rows, suggest));
   }
 }
 
-function orderBodies({ modules, environment, arityOf }: Compilation): void {
+function* orderBodies({ modules, environment, arityOf }: Compilation): Steps<void> {
   for (const work of modules) {
     const rows = new RuleRows(work.module.rules);
     const suggest = suggestIn(work);
-    for (const rule of work.rules) rule.rule = orderRule(rule.rule, environment, arityOf, rows, suggest);
+    yield;
+    yield* eachInSteps(work.rules, (rule) => {
+      rule.rule = orderRule(rule.rule, environment, arityOf, rows, suggest);
+    });
   }
 }
 
-function checkRecursion(compilation: Compilation): void {
+function* checkRecursion(compilation: Compilation): Steps<void> {
   const { rules, environment } = compilation;
-  compilation.graph = new Graph(rules, environment.tree);
-  compilation.graph.checkRecursion(environment.findings);
+  compilation.graph = yield* Graph.of(rules, environment.tree);
+  yield* compilation.graph.checkRecursion(environment.findings);
 }
 
-function checkTypes(compilation: Compilation): void {
-  const { diagnostics, types } = compilation.checkTypes.checkProgram(programOf(compilation));
+function* checkTypes(compilation: Compilation): Steps<void> {
+  const { diagnostics, types } = yield* compilation.checkTypes.checkProgram(programOf(compilation));
   compilation.environment.findings.report(...diagnostics);
   compilation.types = types;
 }
 
-function checkDeprecated({ modules, environment }: Compilation): void {
+function* checkDeprecated({ modules, environment }: Compilation): Steps<void> {
   const visitor = deprecatedBuiltinVisitor(environment);
   for (const { module, rules } of modules) {
     if (!environment.strict && !isV1Compatible(module)) continue;
-    for (const { rule } of rules) for (const branch of branchesOf(rule)) walkRule(branch, visitor);
+    yield;
+    yield* inspectRules(rules, visitor);
   }
 }
 

@@ -1,5 +1,5 @@
 import type { Location } from "../../base/index.ts";
-import { placeOf } from "../../base/index.ts";
+import { eachInSteps, placeOf, type Steps } from "../../base/index.ts";
 import type { Term } from "../syntax/index.ts";
 import { compareStrings, compareValues, isObject, lookup, type Value } from "../value/index.ts";
 import { type Findings, sourceName } from "./context.ts";
@@ -13,14 +13,20 @@ import { kindOf, scalarOf, type TreeNode } from "./tree.ts";
  * several defaults, packages below rules.
  * @source OPA v1/ast/compile.go, checkRuleConflicts
  */
-export function checkConflicts(tree: TreeNode, modules: readonly WorkModule[], names: Names, findings: Findings): void {
-  for (const node of tree.depthFirst()) {
-    if (findings.full) return;
-    if (node.rules.length > 0) checkNode(node, names, findings);
-  }
+export function* checkConflicts(
+  tree: TreeNode,
+  modules: readonly WorkModule[],
+  names: Names,
+  findings: Findings,
+): Steps<void> {
+  yield* eachInSteps(tree.depthFirst(), (node) => {
+    if (!findings.full && node.rules.length > 0) checkNode(node, names, findings);
+  });
+  if (findings.full) return;
   for (const { module, rules } of modules) {
-    for (const { rule, path, groundPath } of rules) {
-      if (groundPath.length < path.length - 1) continue;
+    yield;
+    yield* eachInSteps(rules, ({ rule, path, groundPath }) => {
+      if (groundPath.length < path.length - 1) return;
       let node: TreeNode | undefined = tree;
       for (const key of groundPath) node = node?.child(key);
       for (const other of node?.modules ?? []) {
@@ -29,7 +35,7 @@ export function checkConflicts(tree: TreeNode, modules: readonly WorkModule[], n
         const message = `package ${packageName(other.package.path.terms)} conflicts with rule ${refText(rule.head.reference)} defined at ${rulePlace}`;
         findings.add("rego_type_error", message, module.package.at);
       }
-    }
+    });
   }
 }
 

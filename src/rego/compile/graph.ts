@@ -1,3 +1,4 @@
+import { eachInSteps, type Steps } from "../../base/index.ts";
 import type { RefTerm, Term } from "../syntax/index.ts";
 import type { Findings } from "./context.ts";
 import type { WorkRule } from "./work.ts";
@@ -20,40 +21,49 @@ interface Vertex {
   component: number;
 }
 
+const SORTED_AT_ONCE = 64;
+
 function vertex(branch: RuleBranch | undefined): Vertex {
   return { branch, edges: new Set(), index: -1, low: -1, onStack: false, component: -1 };
 }
 
 export class Graph implements Dependencies {
-  readonly #branches: readonly Vertex[];
+  readonly #branches: Vertex[] = [];
   readonly #byRule = new Map<number, Vertex[]>();
   readonly #extents = new Map<TreeNode, Vertex>();
   readonly #selves = new Map<TreeNode, Vertex>();
   readonly #anyChildren = new Map<TreeNode, Map<string, Vertex>>();
   readonly #tree: TreeNode;
-  readonly #order: readonly RuleBranch[];
+  #order: readonly RuleBranch[] = [];
   #dependents: Map<number, Set<number>> | undefined;
 
-  constructor(rules: readonly WorkRule[], tree: TreeNode) {
+  private constructor(tree: TreeNode) {
     this.#tree = tree;
-    const branches: Vertex[] = [];
-    for (const compiled of rules) {
-      const own: Vertex[] = [];
-      for (const rule of branchesOf(compiled.rule)) own.push(vertex({ compiled, rule }));
-      this.#byRule.set(compiled.id, own);
-      branches.push(...own);
-    }
-    this.#branches = branches;
-    for (const from of branches) {
-      const { rule } = from.branch as RuleBranch;
-      walkRule(rule, {
-        term: (term) => {
-          if (term.kind === "ref" && refHeadName(term) === "data") this.#connect(from, term, this.#tree, 1);
-          return false;
-        },
-      });
-    }
-    this.#order = this.#sort();
+  }
+
+  static *of(rules: readonly WorkRule[], tree: TreeNode): Steps<Graph> {
+    const graph = new Graph(tree);
+    yield* eachInSteps(rules, (compiled) => graph.#addRule(compiled));
+    yield* eachInSteps(graph.#branches, (from) => graph.#connectAll(from));
+    graph.#order = yield* graph.#sort();
+    return graph;
+  }
+
+  #addRule(compiled: WorkRule): void {
+    const own: Vertex[] = [];
+    for (const rule of branchesOf(compiled.rule)) own.push(vertex({ compiled, rule }));
+    this.#byRule.set(compiled.id, own);
+    this.#branches.push(...own);
+  }
+
+  #connectAll(from: Vertex): void {
+    const { rule } = from.branch as RuleBranch;
+    walkRule(rule, {
+      term: (term) => {
+        if (term.kind === "ref" && refHeadName(term) === "data") this.#connect(from, term, this.#tree, 1);
+        return false;
+      },
+    });
   }
 
   /**
@@ -140,13 +150,18 @@ export class Graph implements Dependencies {
   }
 
   /** Tarjan's algorithm, without recursion of our own: chains of rules can be long. */
-  #sort(): readonly RuleBranch[] {
+  *#sort(): Steps<readonly RuleBranch[]> {
     const order: RuleBranch[] = [];
     const stack: Vertex[] = [];
     let index = 0;
     let component = 0;
+    let nextYield = SORTED_AT_ONCE;
     for (const root of this.#branches) {
       if (root.index !== -1) continue;
+      if (order.length >= nextYield) {
+        nextYield = order.length + SORTED_AT_ONCE;
+        yield;
+      }
       const work: { readonly at: Vertex; readonly edges: Iterator<Vertex> }[] = [];
       const enter = (at: Vertex): void => {
         at.index = at.low = index++;
@@ -182,9 +197,10 @@ export class Graph implements Dependencies {
   }
 
   /** Rules that read themselves, in the order of the tree. */
-  checkRecursion(findings: Findings): void {
+  *checkRecursion(findings: Findings): Steps<void> {
     for (const node of this.#tree.depthFirst()) {
-      for (const compiled of node.rules) {
+      for (const [i, compiled] of node.rules.entries()) {
+        if (i % SORTED_AT_ONCE === 0) yield;
         for (const from of this.#byRule.get(compiled.id) ?? []) {
           if (findings.full) return;
           if (!reachesWithin(from)) continue;

@@ -1,5 +1,10 @@
 export { createTypeChecker, type TypeCheckOptions } from "./check-types.ts";
-export { type CompileModulesOptions, compileModules } from "./compile-modules.ts";
+export {
+  type CompiledModules,
+  type CompileModulesOptions,
+  compileModules,
+  compileModulesInSteps,
+} from "./compile-modules.ts";
 export { type CompileQueryOptions, compileQuery } from "./compile-query.ts";
 export { ALL_FEATURES, type Feature } from "./context.ts";
 export type {

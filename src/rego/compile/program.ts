@@ -1,4 +1,4 @@
-import type { Location } from "../../base/index.ts";
+import type { Location, Steps } from "../../base/index.ts";
 import type { Body, Diagnostic, Module, Rule, Term } from "../syntax/index.ts";
 import type { Signature } from "../types/index.ts";
 import type { Value } from "../value/index.ts";
@@ -111,9 +111,9 @@ export interface CompiledQuery extends Names {
  * The type checker, injected. It returns its findings, and what it learnt when there are none; the latter comes back with queries.
  */
 export interface TypeChecker {
-  checkProgram(program: Omit<Program, "types">): {
+  checkProgram(program: Omit<Program, "types">): Steps<{
     readonly diagnostics: readonly Diagnostic[];
     readonly types: unknown;
-  };
+  }>;
   checkQuery(body: Body, program: Program, names: Names): readonly Diagnostic[];
 }

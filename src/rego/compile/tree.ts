@@ -1,9 +1,9 @@
-import type { Location } from "../../base/index.ts";
-import type { Head, Module, RefTerm, Term } from "../syntax/index.ts";
+import { eachInSteps, type Location, type Steps } from "../../base/index.ts";
+import { type Head, isScalar, type Module, type RefTerm, type Term } from "../syntax/index.ts";
 import { canonicalOf, compareValues, isNumber, type NumberValue, type Value } from "../value/index.ts";
 import type { WorkRule } from "./work.ts";
 import type { RuleKind, RuleTreeNode } from "./program.ts";
-import { isScalar, refHeadName } from "./walk.ts";
+import { refHeadName } from "./walk.ts";
 
 /** A node of the rule tree while it is built. */
 export class TreeNode implements RuleTreeNode {
@@ -137,17 +137,20 @@ export function groundPathOf(path: readonly Term[]): readonly Value[] {
  * Builds the tree; an empty package has its node too, for `data.pkg` is then `{}`. Rules of shallower packages come first at
  * their node, which findings about them depend on.
  */
-export function buildTree(
+export function* buildTree(
   modules: readonly { readonly module: Module; readonly rules: readonly WorkRule[] }[],
-): TreeNode {
+): Steps<TreeNode> {
   const root = new TreeNode("data");
   const rulesOf = new Map<Module, readonly WorkRule[]>();
-  for (const { module, rules } of modules) {
+  yield* eachInSteps(modules, ({ module, rules }) => {
     root.reach(groundPathOf(module.package.path.terms)).modules.push(module);
     rulesOf.set(module, rules);
-  }
+  });
   for (const node of [...root.depthFirst()]) {
-    for (const module of node.modules) for (const rule of rulesOf.get(module) ?? []) root.add(rule);
+    for (const module of node.modules) {
+      yield;
+      yield* eachInSteps(rulesOf.get(module) ?? [], (rule) => root.add(rule));
+    }
   }
   const system = root.child("system");
   if (system !== undefined) system.hidden = true;

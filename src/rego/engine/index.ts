@@ -35,6 +35,7 @@ export { CompileError, diagnosticsText, explainDiagnostic, formatDiagnostic } fr
 export {
   type CompileOptions,
   compile,
+  compileInSteps,
   languageOf,
   type EvaluateOptions,
   type ModuleText,

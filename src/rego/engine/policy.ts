@@ -1,23 +1,24 @@
 import { locationText } from "../../base/index.ts";
+import { finish, type Steps } from "../../base/index.ts";
 import { type Builtin, portableBuiltins, signatureOf } from "../builtins/index.ts";
 import {
   type CallableBuiltin,
   type GeneratedProgram,
   type GeneratedQuery,
-  generateProgram,
+  generateProgramInSteps,
   generateQuery,
   type Replaceable,
 } from "../codegen/index.ts";
 import {
   type CompiledQuery,
-  compileModules,
+  compileModulesInSteps,
   compileQuery,
   createTypeChecker,
   type Feature,
   type Program,
 } from "../compile/index.ts";
 import { EvalError, Evaluation, Session, type SessionOptions, Suspension } from "../runtime/index.ts";
-import { type Module, parseModule, parseQuery, type RefTerm } from "../syntax/index.ts";
+import { type Module, parseModule, parseModuleInSteps, parseQuery, type RefTerm } from "../syntax/index.ts";
 import { canonicalText, setOwn, type Value } from "../value/index.ts";
 import { allowedBuiltins, type Capabilities } from "./capabilities.ts";
 import { CompileError } from "./errors.ts";
@@ -90,14 +91,23 @@ export interface QueryOptions {
  * @throws {CompileError} with everything that is wrong with them.
  */
 export function compile(options: CompileOptions): Policy {
-  return bounded(() => compileUnbounded(options));
+  return finish(compileInSteps(options));
 }
 
-function compileUnbounded(options: CompileOptions): Policy {
-  const modules = readModules(options);
+/**
+ * The same rule by rule, for whoever has other things to do meanwhile.
+ *
+ * @throws {CompileError} with everything that is wrong with them.
+ */
+export function compileInSteps(options: CompileOptions): Steps<Policy> {
+  return bounded(compileUnbounded(options));
+}
+
+function* compileUnbounded(options: CompileOptions): Steps<Policy> {
+  const modules = yield* readModules(options);
   const builtins = allowedBuiltins(options.builtins ?? portableBuiltins, options.capabilities);
   const signatures = new Map(builtins.map((builtin) => [builtin.name, signatureOf(builtin)] as const));
-  const compiled = compileModules(modules, {
+  const compiled = yield* compileModulesInSteps(modules, {
     signatures,
     ...(options.strict === true && { strict: true }),
     ...(options.keepPrint === true && { keepPrint: true }),
@@ -112,7 +122,7 @@ function compileUnbounded(options: CompileOptions): Policy {
   return new Policy(new CompiledPolicy(compiled.program, callables(builtins), { keepPrint, capabilities }), data);
 }
 
-function readModules(options: CompileOptions): readonly Module[] {
+function* readModules(options: CompileOptions): Steps<readonly Module[]> {
   const modules: Module[] = [];
   // Annotations cost time to parse: only where somebody asks for them, from any module.
   const annotations =
@@ -123,7 +133,7 @@ function readModules(options: CompileOptions): readonly Module[] {
       modules.push(source);
       continue;
     }
-    const parsed = parseModule(source, {
+    const parsed = yield* parseModuleInSteps(source, {
       version: source.version ?? options.version ?? "v1",
       ...(annotations && { annotations: true }),
       ...languageOf(options.capabilities),
@@ -181,14 +191,14 @@ class CompiledPolicy {
     this.options = options;
   }
 
-  build(extra: Replaceable, traced: boolean): GeneratedProgram {
+  *build(extra: Replaceable, traced: boolean): Steps<GeneratedProgram> {
     const own = this.program.withTargets;
     const data = new Map([...own.data, ...extra.data].map((path) => [canonicalText(path), path] as const));
     const functions = new Set([...own.builtins, ...own.functions, ...extra.functions]);
     const key = JSON.stringify([traced, [...data.keys()].sort(), [...functions].sort()]);
     let build = this.#builds.get(key);
     if (build === undefined) {
-      build = generateProgram(this.program, {
+      build = yield* generateProgramInSteps(this.program, {
         builtins: this.builtins,
         replaceable: { data: [...data.values()], functions },
         traced,
@@ -216,6 +226,11 @@ export class Policy {
   /** The same modules with other base documents. */
   withData(data: Value): Policy {
     return new Policy(this.#compiled, data);
+  }
+
+  /** Generates now what most queries run, which the first of them would else wait for. @throws {CompileError} */
+  *prepareInSteps(): Steps<void> {
+    yield* bounded(this.#compiled.build({ data: [], functions: new Set() }, false));
   }
 
   /** The query for the document at `path` below `data`. */
@@ -303,12 +318,12 @@ class PreparedQuery implements Query {
   }
 
   #generate(traced: boolean): GeneratedQuery {
-    return bounded(() => this.#generateUnbounded(traced));
+    return finish(bounded(this.#generateUnbounded(traced)));
   }
 
-  #generateUnbounded(traced: boolean): GeneratedQuery {
+  *#generateUnbounded(traced: boolean): Steps<GeneratedQuery> {
     const { withTargets } = this.#query;
-    const program = this.#policy.build(
+    const program = yield* this.#policy.build(
       { data: withTargets.data, functions: new Set([...withTargets.builtins, ...withTargets.functions]) },
       traced,
     );
@@ -353,9 +368,9 @@ class PreparedQuery implements Query {
 }
 
 /** Compiling nests as deeply as policies do: where the stack ends, that is a finding about the policy. @throws {CompileError} */
-function bounded<T>(work: () => T): T {
+function* bounded<T>(work: Steps<T>): Steps<T> {
   try {
-    return work();
+    return yield* work;
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
     throw new CompileError([

@@ -8,6 +8,7 @@ export {
   expr,
   type ExprOptions,
   formOf,
+  isScalar,
   isWildcard,
   NOWHERE,
   nullTerm,
@@ -23,7 +24,7 @@ export {
 } from "./construct.ts";
 export { type FormatOptions, formatModule, formatSource } from "./format.ts";
 export { type JsonOptions, moduleToJson, termToJson } from "./json.ts";
-export { type ModuleOptions, parseModule, type SourceText } from "./module.ts";
+export { type ModuleOptions, parseModule, parseModuleInSteps, type SourceText } from "./module.ts";
 export {
   type LanguageOptions,
   type ParseResult,

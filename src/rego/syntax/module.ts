@@ -1,4 +1,4 @@
-import { type Location, Source } from "../../base/index.ts";
+import { finish, type Location, Source, type Steps } from "../../base/index.ts";
 import { type AnnotationTarget, attachAnnotations, fixedPath } from "./annotations.ts";
 import type { Body, Diagnostic, Expr, Head, Import, Module, RefTerm, RegoVersion, Rule, Term, VarTerm } from "./ast.ts";
 import { BUILTIN_NAMES } from "./builtin-names.ts";
@@ -24,17 +24,25 @@ export interface ModuleOptions extends LanguageOptions {
 
 /** Reads a policy. Never throws: what is wrong with the text comes back as diagnostics, in OPA's words. */
 export function parseModule(source: Source | SourceText, options: ModuleOptions = {}): ParseResult<Module> {
+  return finish(parseModuleInSteps(source, options));
+}
+
+/** The same statement by statement. */
+export function* parseModuleInSteps(
+  source: Source | SourceText,
+  options: ModuleOptions = {},
+): Steps<ParseResult<Module>> {
   const text = source instanceof Source ? source : new Source(source.file, source.text);
-  const parsed = readModule(text, options);
+  const parsed = yield* readModule(text, options);
   if (parsed.diagnostics === undefined) return parsed;
   const version = options.version ?? "v1";
   const parsesAs = (other: "v0" | "v1"): boolean =>
-    text.text.length <= MAX_HINTED_LENGTH && readModule(text, { version: other }).diagnostics === undefined;
+    text.text.length <= MAX_HINTED_LENGTH && finish(readModule(text, { version: other })).diagnostics === undefined;
   return { diagnostics: withHints(parsed.diagnostics, version, parsesAs) };
 }
 
-function readModule(source: Source, options: ModuleOptions): ParseResult<Module> {
-  const parsed = parseStatements(source, options, false);
+function* readModule(source: Source, options: ModuleOptions): Steps<ParseResult<Module>> {
+  const parsed = yield* parseStatements(source, options, false);
   if (parsed.diagnostics !== undefined) return { diagnostics: parsed.diagnostics };
   const assembled = assemble(source, parsed.statements, options.version ?? "v1");
   if (assembled.value === undefined || options.annotations !== true) return assembled;

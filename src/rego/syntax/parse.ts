@@ -1,4 +1,4 @@
-import { type Location, Source } from "../../base/index.ts";
+import { finish, type Location, Source, type Steps } from "../../base/index.ts";
 import type { Body, Diagnostic, Expr, RefTerm, Term } from "./ast.ts";
 import {
   DEFAULT_ALLOWED_KEYWORDS,
@@ -37,7 +37,7 @@ type Settled =
 
 /** Reads an ad-hoc query: the literals of a body. An empty query is an empty body. */
 export function parseQuery(text: string, options: QueryOptions = {}): ParseResult<Body> {
-  const parsed = parseStatements(new Source(options.file ?? "", text), options, true);
+  const parsed = finish(parseStatements(new Source(options.file ?? "", text), options, true));
   if (parsed.diagnostics !== undefined) return { diagnostics: parsed.diagnostics };
   const body: Expr[] = [];
   for (const statement of parsed.statements.statements) {
@@ -74,7 +74,7 @@ export function failure(at: Location | undefined, message: string): { readonly d
 }
 
 /** Reads the statements of a text, before they are made into anything. */
-export function parseStatements(source: Source, options: LanguageOptions, skipRules: boolean): Settled {
+export function* parseStatements(source: Source, options: LanguageOptions, skipRules: boolean): Steps<Settled> {
   if (source.text.length > MAX_SOURCE_LENGTH) {
     return failure(undefined, `source is longer than ${MAX_SOURCE_LENGTH} characters`);
   }
@@ -101,15 +101,15 @@ export function parseStatements(source: Source, options: LanguageOptions, skipRu
     features,
     skipRules,
   });
-  const statements = runParser(parser);
+  const statements = yield* runParser(parser);
   if (statements === undefined) return failure(undefined, "max parsing recursion depth exceeded");
   return statements.errors.length > 0 ? { diagnostics: statements.errors } : { statements };
 }
 
 /** The depth limit fits a whole stack; a caller deep inside of its own may have little of it left. */
-function runParser(parser: Parser): ParsedStatements | undefined {
+function* runParser(parser: Parser): Steps<ParsedStatements | undefined> {
   try {
-    return parser.parse();
+    return yield* parser.parse();
   } catch (error) {
     if (error instanceof RangeError) return undefined;
     throw error;

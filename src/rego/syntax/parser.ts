@@ -1,4 +1,4 @@
-import type { Location } from "../../base/index.ts";
+import type { Location, Steps } from "../../base/index.ts";
 import type {
   Body,
   Comment,
@@ -56,7 +56,7 @@ const IMPORT_ROOTS: ReadonlySet<string> = new Set(["data", "input", "future", "r
  * goes before a body. The order decides which error is reported, so it is OPA's (v1/ast/parser.go).
  */
 export class Parser extends LiteralParser {
-  parse(): ParsedStatements {
+  *parse(): Steps<ParsedStatements> {
     const statements: Statement[] = [];
     this.enterToken(0);
     while (!this.is("eof")) {
@@ -64,6 +64,7 @@ export class Parser extends LiteralParser {
       const before = statements.length;
       this.statement(statements);
       if (statements.length === before) break;
+      yield;
     }
     return { statements, comments: this.comments, errors: this.errors.map((error) => this.diagnostic(error)) };
   }
