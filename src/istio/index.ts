@@ -17,6 +17,7 @@ export type {
 export {
   type CompileIstioOptions,
   compileIstio,
+  compileIstioInSteps,
   DECISION_PATH,
   EXPLANATION_PATH,
   IstioPolicyError,

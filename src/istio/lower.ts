@@ -1,3 +1,4 @@
+import type { Steps } from "../base/index.ts";
 import type { JsonObject } from "../rego/value/index.ts";
 import { type Attribute, parseWhenKey } from "./attributes.ts";
 import { headerName } from "./conditions.ts";
@@ -15,7 +16,7 @@ import type { MeshSettings } from "./settings.ts";
 import { emptyTable } from "./table.ts";
 
 /** The document `data.cardea.tables`, which the evaluator decides by. */
-export function lowerTables(documents: readonly PolicyDocument[], mesh: MeshSettings): JsonObject {
+export function* lowerTables(documents: readonly PolicyDocument[], mesh: MeshSettings): Steps<JsonObject> {
   const policies = documents.filter(
     (document): document is AuthorizationPolicy =>
       document.kind === "AuthorizationPolicy" && document.action !== "CUSTOM",
@@ -39,7 +40,7 @@ export function lowerTables(documents: readonly PolicyDocument[], mesh: MeshSett
       trust_jwt_authn_metadata: mesh.trustJwtAuthnMetadata,
     },
     ...lowerWorkloads(mesh),
-    ...new PolicyTables(policies, mesh).build(),
+    ...(yield* new PolicyTables(policies, mesh).build()),
     peer: lowerPeers(peers, mesh),
     schedules,
     limits,

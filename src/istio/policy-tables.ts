@@ -1,3 +1,4 @@
+import { eachInSteps, type Steps } from "../base/index.ts";
 import type { JsonObject, Value } from "../rego/value/index.ts";
 import { anchorsOf } from "./anchors.ts";
 import { isHttpOnly } from "./attributes.ts";
@@ -38,11 +39,12 @@ export class PolicyTables {
     this.#bundle = [mesh.trustDomain, ...mesh.trustDomainAliases];
   }
 
-  build(): JsonObject {
+  *build(): Steps<JsonObject> {
     const labelCounts = countLabels(this.#policies);
     const loads = new Map<string, Map<string, number>>();
     const pending: { rule: LoweredRule; places: readonly Place[] }[] = [];
-    this.#policies.forEach((policy, id) => {
+    yield* eachInSteps(this.#policies, (policy) => {
+      const id = this.#policyRecords.length;
       this.#policyRecords.push(describePolicy(policy));
       const places = placesOf(policy, labelCounts);
       for (const place of places) this.#addRestriction(policy, place);
@@ -54,14 +56,14 @@ export class PolicyTables {
         }
       }
     });
-    for (const { rule, places } of pending) {
+    yield* eachInSteps(pending, ({ rule, places }) => {
       const id = this.#rules.length;
       this.#rules.push(rule.record);
       for (const place of places) {
         const anchors = this.#bestDimension(rule, loadOf(loads, rule.policy, place));
         for (const protocol of rule.protocols) this.#file(protocol, rule.policy, place, anchors, id);
       }
-    }
+    });
     return {
       policies: this.#policyRecords,
       rules: this.#rules,

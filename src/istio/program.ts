@@ -1,10 +1,11 @@
+import { finish, type Steps } from "../base/index.ts";
 import type { JsonObject } from "../rego/value/index.ts";
 import { formatIstioDiagnostic, type IstioDiagnostic } from "./diagnostic.ts";
 import { EVALUATOR_FILE, evaluator } from "./evaluator-rego.ts";
 import { EXPLAINER, EXPLAINER_FILE } from "./explainer-rego.ts";
 import { lowerTables } from "./lower.ts";
 import type { AuthorizationPolicy, PolicyDocument, RateLimit, RequestAuthentication, Schedule } from "./policies.ts";
-import { type ForeignDocument, type PolicyText, type ReadLimits, readPolicies } from "./read.ts";
+import { type ForeignDocument, type PolicyText, type ReadLimits, readPoliciesInSteps } from "./read.ts";
 import { DEFAULT_MESH, type MeshSettings } from "./settings.ts";
 
 /** Where the lowered rules give their decision. */
@@ -53,8 +54,17 @@ export interface CompileIstioOptions {
  *
  * @throws {IstioPolicyError} when a file has errors: all of them, not only the first.
  */
-export function compileIstio({ files, mesh = DEFAULT_MESH, limits }: CompileIstioOptions): IstioProgram {
-  const { documents, foreign, diagnostics } = readPolicies(files, limits);
+export function compileIstio(options: CompileIstioOptions): IstioProgram {
+  return finish(compileIstioInSteps(options));
+}
+
+/**
+ * The same document by document, for whoever has other things to do meanwhile.
+ *
+ * @throws {IstioPolicyError} when a file has errors: all of them, not only the first.
+ */
+export function* compileIstioInSteps({ files, mesh = DEFAULT_MESH, limits }: CompileIstioOptions): Steps<IstioProgram> {
+  const { documents, foreign, diagnostics } = yield* readPoliciesInSteps(files, limits);
   if (diagnostics.length > 0) throw new IstioPolicyError(diagnostics);
   const rateLimits = ofKind(documents, "RateLimit");
   const schedules = ofKind(documents, "Schedule");
@@ -70,7 +80,7 @@ export function compileIstio({ files, mesh = DEFAULT_MESH, limits }: CompileIsti
       { file: EXPLAINER_FILE, text: EXPLAINER },
       ...(hasLimits ? [{ file: LIMITS_FILE, text: COUNTED_LIMITS }] : []),
     ],
-    tables: lowerTables(documents, mesh),
+    tables: yield* lowerTables(documents, mesh),
     documents,
     requestAuthentications: ofKind(documents, "RequestAuthentication"),
     schedules,

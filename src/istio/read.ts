@@ -1,4 +1,4 @@
-import { Source } from "../base/index.ts";
+import { eachInSteps, finish, Source, type Steps } from "../base/index.ts";
 import { readAuthorizationPolicy } from "./authorization-policy.ts";
 import type { IstioDiagnostic } from "./diagnostic.ts";
 import { readRateLimit, readSchedule } from "./extensions.ts";
@@ -47,6 +47,14 @@ export const DEFAULT_READ_LIMITS: ReadLimits = { fileLength: 32 * 1024 * 1024, r
  * diagnostics must not be served.
  */
 export function readPolicies(files: readonly PolicyText[], limits: ReadLimits = DEFAULT_READ_LIMITS): PolicySet {
+  return finish(readPoliciesInSteps(files, limits));
+}
+
+/** The same document by document. */
+export function* readPoliciesInSteps(
+  files: readonly PolicyText[],
+  limits: ReadLimits = DEFAULT_READ_LIMITS,
+): Steps<PolicySet> {
   const documents: PolicyDocument[] = [];
   const foreign: ForeignDocument[] = [];
   const diagnostics: IstioDiagnostic[] = [];
@@ -63,13 +71,14 @@ export function readPolicies(files: readonly PolicyText[], limits: ReadLimits = 
       readDocument(document, document.root, { documents, foreign, diagnostics });
       for (const read of documents.slice(before)) rules += read.kind === "AuthorizationPolicy" ? read.rules.length : 0;
       if (rules > limits.rules) break;
+      yield;
     }
     // What is too much need not be read to its end.
     if (rules > limits.rules) break;
   }
-  checkDuplicates(documents, diagnostics);
-  checkLimits(documents, limits, diagnostics);
-  checkReferences(documents, diagnostics);
+  yield* checkDuplicates(documents, diagnostics);
+  yield* checkLimits(documents, limits, diagnostics);
+  yield* checkReferences(documents, diagnostics);
   return { documents, foreign, diagnostics };
 }
 
@@ -205,16 +214,16 @@ function readMetadata(reader: FieldReader, node: YamlNode | undefined): Metadata
   };
 }
 
-function checkDuplicates(documents: readonly PolicyDocument[], diagnostics: IstioDiagnostic[]): void {
+function checkDuplicates(documents: readonly PolicyDocument[], diagnostics: IstioDiagnostic[]): Steps<void> {
   const seen = new Map<string, PolicyDocument>();
-  for (const document of documents) {
+  return eachInSteps(documents, (document) => {
     // Conditions name schedules and limits without a namespace.
     const isGlobal = document.kind === "Schedule" || document.kind === "RateLimit";
     const id = `${document.kind} ${isGlobal ? "" : `${document.namespace}/`}${document.name}`;
     const earlier = seen.get(id);
     if (earlier === undefined) {
       seen.set(id, document);
-      continue;
+      return;
     }
     const at = document.places.at(document);
     const where = `${earlier.places.source.name}:${earlier.places.row(earlier.start)}`;
@@ -224,13 +233,17 @@ function checkDuplicates(documents: readonly PolicyDocument[], diagnostics: Isti
       message: `${id} is already defined at ${where}`,
       at,
     });
-  }
+  });
 }
 
-function checkLimits(documents: readonly PolicyDocument[], limits: ReadLimits, diagnostics: IstioDiagnostic[]): void {
+function checkLimits(
+  documents: readonly PolicyDocument[],
+  limits: ReadLimits,
+  diagnostics: IstioDiagnostic[],
+): Steps<void> {
   let rules = 0;
-  for (const document of documents) {
-    if (document.kind !== "AuthorizationPolicy") continue;
+  return eachInSteps(documents, (document) => {
+    if (document.kind !== "AuthorizationPolicy") return;
     const before = rules;
     rules += document.rules.length;
     if (before <= limits.rules && rules > limits.rules) {
@@ -242,7 +255,7 @@ function checkLimits(documents: readonly PolicyDocument[], limits: ReadLimits, d
       for (const operation of to) checkLengths(document, operation, limits, diagnostics);
       checkLengths(document, when, limits, diagnostics);
     }
-  }
+  });
 }
 
 function checkLengths(
@@ -261,15 +274,15 @@ function checkLengths(
 }
 
 /** A condition on a schedule or limit that is not there could neither hold nor fail. */
-function checkReferences(documents: readonly PolicyDocument[], diagnostics: IstioDiagnostic[]): void {
+function checkReferences(documents: readonly PolicyDocument[], diagnostics: IstioDiagnostic[]): Steps<void> {
   const names = (kind: PolicyDocument["kind"]) =>
     new Set(documents.filter((document) => document.kind === kind).map(({ name }) => name));
   const known = new Map([
     ["schedule", names("Schedule")],
     ["rateLimit", names("RateLimit")],
   ]);
-  for (const document of documents) {
-    if (document.kind !== "AuthorizationPolicy") continue;
+  return eachInSteps(documents, (document) => {
+    if (document.kind !== "AuthorizationPolicy") return;
     for (const { when } of document.rules) {
       for (const list of when) {
         const set = known.get(list.attribute.kind);
@@ -288,5 +301,5 @@ function checkReferences(documents: readonly PolicyDocument[], diagnostics: Isti
         }
       }
     }
-  }
+  });
 }

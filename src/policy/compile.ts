@@ -1,11 +1,12 @@
-import { allowedBuiltins, type Builtin, type Capabilities, compile, type Policy } from "../rego/engine/index.ts";
+import type { Steps } from "../base/index.ts";
+import { allowedBuiltins, type Builtin, type Capabilities, compileInSteps, type Policy } from "../rego/engine/index.ts";
 import { nodeBuiltins } from "../rego/node.ts";
 import type { Value } from "../rego/value/index.ts";
 import type { Declared } from "./declared.ts";
 import type { ModuleText, RegoVersion } from "./module-text.ts";
 
 /** Modules, base documents and policy documents in, compiled policy out. @throws {CompileError} */
-export type Compile = (modules: readonly ModuleText[], data: Value, declared: Declared | undefined) => Policy;
+export type Compile = (modules: readonly ModuleText[], data: Value, declared: Declared | undefined) => Steps<Policy>;
 
 export interface CompilerOptions {
   /** Language of modules that do not say otherwise. */
@@ -21,7 +22,7 @@ export interface CompilerOptions {
 export function regoCompiler({ version, keepPrint, capabilities, extend = () => [] }: CompilerOptions): Compile {
   const allowed = allowedBuiltins(nodeBuiltins, capabilities);
   return (modules, data, declared) =>
-    compile({
+    compileInSteps({
       modules: [...modules, ...(declared?.modules ?? [])],
       data,
       version,

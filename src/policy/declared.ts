@@ -1,5 +1,6 @@
+import type { Steps } from "../base/index.ts";
 import {
-  compileIstio,
+  compileIstioInSteps,
   DECISION_PATH,
   type IstioProgram,
   type JwtRule,
@@ -33,10 +34,9 @@ export class Declared {
   readonly shape: string;
   readonly #tokenRules: TokenRules;
 
-  /** @throws {IstioPolicyError} */
-  constructor(files: readonly ModuleText[], { mesh, isDescribed, limits }: MeshOptions) {
+  private constructor(files: readonly ModuleText[], program: IstioProgram, { mesh, isDescribed }: MeshOptions) {
     this.files = files;
-    this.program = compileIstio({ files, mesh, ...(limits !== undefined && { limits }) });
+    this.program = program;
     const { documents, schedules, rateLimits, requestAuthentications } = this.program;
     this.decides = isDescribed || documents.length > schedules.length + rateLimits.length;
     this.shape = JSON.stringify([
@@ -50,6 +50,13 @@ export class Declared {
       ]),
     ]);
     this.#tokenRules = new TokenRules(requestAuthentications, mesh);
+  }
+
+  /** @throws {IstioPolicyError} */
+  static *of(files: readonly ModuleText[], options: MeshOptions): Steps<Declared> {
+    const { mesh, limits } = options;
+    const program = yield* compileIstioInSteps({ files, mesh, ...(limits !== undefined && { limits }) });
+    return new Declared(files, program, options);
   }
 
   /** Where the decision is, below `data`. */

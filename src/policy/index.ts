@@ -18,7 +18,8 @@ export { type Loaded, type LoadOptions, loadPaths, splitPrefix } from "./load.ts
 export { loadSchemaFiles, type SchemaFile } from "./schema-files.ts";
 export type { ModuleText, RegoVersion } from "./module-text.ts";
 export { type Entrypoint, pathEntrypoint, Snapshot } from "./snapshot.ts";
-export { type Accept, BASE_PART, type Part, PolicyStore } from "./store.ts";
+export { inSlices, type Pace, SERVING_PACE } from "./slices.ts";
+export { type Accept, BASE_PART, type Changes, type Part, PolicyStore, type WriteBase } from "./store.ts";
 export { parseYaml } from "./yaml.ts";
 export { PathWatcher, type WatchOptions } from "./watch.ts";
 export type { Verification, VerificationKey } from "./bundle/signature.ts";

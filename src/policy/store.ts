@@ -1,4 +1,6 @@
+import { finish, type Steps } from "../base/index.ts";
 import { DEFAULT_MESH } from "../istio/index.ts";
+import { CompileError } from "../rego/engine/index.ts";
 import type { JsonObject, Value } from "../rego/value/index.ts";
 import { isUnderRoots, overlap } from "./bundle/manifest.ts";
 import type { Compile } from "./compile.ts";
@@ -6,6 +8,7 @@ import { mergeInto } from "./data-document.ts";
 import { Declared, type MeshOptions, sameFiles } from "./declared.ts";
 import { LoadError, messageOf } from "./errors.ts";
 import type { ModuleText } from "./module-text.ts";
+import { inSlices, type Pace, SERVING_PACE } from "./slices.ts";
 import { Snapshot } from "./snapshot.ts";
 
 /** One origin of policies and data: the paths of the command line, or a bundle. */
@@ -21,18 +24,32 @@ export interface Part {
 /** Has the last word about a snapshot before it is published. @throws {LoadError} to refuse it. */
 export type Accept = (candidate: Snapshot, live: Snapshot) => void;
 
+/** Parts by name; undefined removes one. */
+export type Changes = ReadonlyMap<string, Part | undefined>;
+
+/** Replaces what is no bundle's. @throws {CompileError | IstioPolicyError | LoadError} */
+export type WriteBase = (base: Part) => Promise<void>;
+
 /** The part that files and the REST API write to. */
 export const BASE_PART = "";
 
 const PLAIN_MESH: MeshOptions = { mesh: DEFAULT_MESH, isDescribed: false };
 
+/** Before the first snapshot nobody is served who could be kept waiting: only signals and timers need a turn. */
+const FIRST_SLICE_MS = 50;
+
 /**
  * Holds the live snapshot. An update compiles a new one aside and publishes it by one assignment; one that fails changes
- * nothing, and the last good snapshot serves on.
+ * nothing, and the last good snapshot serves on. Updates aside run one after the other, in slices between which requests
+ * are served.
  */
 export class PolicyStore {
   readonly #compile: Compile;
   readonly #mesh: MeshOptions;
+  readonly #pace: Pace;
+  readonly #closing = new AbortController();
+  /** The latest of the updates that wait for each other. */
+  #lastTurn: Promise<unknown> = Promise.resolve();
   #parts: ReadonlyMap<string, Part> = new Map();
   #current: Snapshot;
   #lastFailure: string | undefined;
@@ -40,15 +57,16 @@ export class PolicyStore {
   readonly #baseListeners = new Set<(base: Part) => void>();
   #lock: (() => Promise<() => void>) | undefined;
 
-  constructor(compile: Compile, mesh: MeshOptions = PLAIN_MESH) {
+  constructor(compile: Compile, mesh: MeshOptions = PLAIN_MESH, pace: Pace = SERVING_PACE) {
     this.#compile = compile;
     this.#mesh = mesh;
+    this.#pace = pace;
     this.#current = new Snapshot({
       generation: 0,
       modules: [],
       data: {},
       bundles: new Map(),
-      policy: compile([], {}, undefined),
+      policy: finish(compile([], {}, undefined)),
       declared: undefined,
     });
   }
@@ -68,24 +86,65 @@ export class PolicyStore {
   }
 
   /**
-   * Replaces some parts; undefined removes one.
+   * Replaces some parts at once, holding up everything else: for where nothing is served yet.
    *
    * @throws {CompileError | IstioPolicyError | LoadError} and nothing has changed.
    */
-  update(changes: ReadonlyMap<string, Part | undefined>, accept?: Accept): Snapshot {
-    const parts = new Map(this.#parts);
-    for (const [name, part] of changes) {
-      if (part === undefined) parts.delete(name);
-      else parts.set(name, part);
+  update(changes: Changes, accept?: Accept): Snapshot {
+    const parts = changed(this.#parts, changes);
+    return this.#noting(() => this.#publish(parts, finish(this.#build(parts)), accept));
+  }
+
+  /**
+   * Replaces some parts, aside: requests are served while the next snapshot is built, and nothing of it is left to build
+   * for the first of them.
+   *
+   * @throws {CompileError | IstioPolicyError | LoadError} and nothing has changed.
+   */
+  updateAside(changes: Changes, accept?: Accept): Promise<Snapshot> {
+    return this.#inTurn(() => this.#updateAside(changes, accept));
+  }
+
+  async #updateAside(changes: Changes, accept?: Accept): Promise<Snapshot> {
+    const pace = this.#current.generation === 0 ? { ...this.#pace, sliceMs: FIRST_SLICE_MS } : this.#pace;
+    for (;;) {
+      const from = this.#parts;
+      const parts = changed(from, changes);
+      let snapshot: Snapshot;
+      try {
+        snapshot = await inSlices(this.#buildReady(parts), pace, this.#closing.signal);
+      } catch (cause) {
+        this.#lastFailure = messageOf(cause);
+        throw cause;
+      }
+      // Somebody was in a hurry, and what was built has none of it.
+      if (this.#parts !== from) continue;
+      return this.#noting(() => this.#publish(parts, snapshot, accept));
     }
-    let snapshot: Snapshot;
+  }
+
+  /** Drops updates aside: those under way and those to come throw. */
+  close(): void {
+    this.#closing.abort();
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#lastTurn.then(work);
+    this.#lastTurn = turn.catch(() => undefined);
+    return turn;
+  }
+
+  #noting<T>(work: () => T): T {
     try {
-      snapshot = this.#build(parts);
-      accept?.(snapshot, this.#current);
+      return work();
     } catch (cause) {
       this.#lastFailure = messageOf(cause);
       throw cause;
     }
+  }
+
+  #publish(parts: ReadonlyMap<string, Part>, snapshot: Snapshot, accept: Accept | undefined): Snapshot {
+    accept?.(snapshot, this.#current);
     this.#parts = parts;
     this.#current = snapshot;
     this.#lastFailure = undefined;
@@ -100,22 +159,27 @@ export class PolicyStore {
     return snapshot;
   }
 
+  async #writeBase(base: Part): Promise<void> {
+    await this.#updateAside(new Map([[BASE_PART, base]]));
+    for (const listener of this.#baseListeners) listener(base);
+  }
+
   /** Makes writes of the REST API wait for a turn, which the returned function ends: workers of one server share their base. */
   lockWritesWith(lock: () => Promise<() => void>): void {
     this.#lock = lock;
   }
 
-  /** Reads and writes the base without another write between. */
-  async writeInTurn<T>(write: () => T): Promise<T> {
+  /** Reads the base and writes it, without another update between. */
+  async writeInTurn<T>(work: (write: WriteBase) => T | Promise<T>): Promise<T> {
     const release = await this.#lock?.();
     try {
-      return write();
+      return await this.#inTurn(async () => work((base) => this.#writeBase(base)));
     } finally {
       release?.();
     }
   }
 
-  /** Calls back after every `updateBase`. @returns a function that ends it. */
+  /** Calls back after every write of the base. @returns a function that ends it. */
   onBaseWrite(listener: (base: Part) => void): () => void {
     this.#baseListeners.add(listener);
     return () => this.#baseListeners.delete(listener);
@@ -146,7 +210,19 @@ export class PolicyStore {
     return () => this.#listeners.delete(listener);
   }
 
-  #build(parts: ReadonlyMap<string, Part>): Snapshot {
+  /** A snapshot whose code is generated. */
+  *#buildReady(parts: ReadonlyMap<string, Part>): Steps<Snapshot> {
+    const snapshot = yield* this.#build(parts);
+    try {
+      yield* snapshot.policy.prepareInSteps();
+    } catch (cause) {
+      // What cannot be generated is found by whoever asks, as without this.
+      if (!(cause instanceof CompileError)) throw cause;
+    }
+    return snapshot;
+  }
+
+  *#build(parts: ReadonlyMap<string, Part>): Steps<Snapshot> {
     checkRoots(parts);
     const data: Record<string, Value> = {};
     const modules: ModuleText[] = [];
@@ -163,21 +239,30 @@ export class PolicyStore {
       files.push(...(part.declarations ?? []));
       if (part.bundle !== undefined) bundles.set(name, part.bundle.revision);
     }
-    const declared = this.#declare(files);
+    const declared = yield* this.#declare(files);
     declared?.addTables(data);
     const policy =
       sameFiles(modules, this.#current.modules) && declared?.shape === this.#current.declared?.shape
         ? this.#current.policy.withData(data)
-        : this.#compile(modules, data, declared);
+        : yield* this.#compile(modules, data, declared);
     return new Snapshot({ generation: this.#current.generation + 1, modules, data, bundles, policy, declared });
   }
 
   /** @throws {IstioPolicyError} */
-  #declare(files: readonly ModuleText[]): Declared | undefined {
+  *#declare(files: readonly ModuleText[]): Steps<Declared | undefined> {
     if (files.length === 0 && !this.#mesh.isDescribed) return undefined;
     const known = this.#current.declared;
-    return known !== undefined && sameFiles(files, known.files) ? known : new Declared(files, this.#mesh);
+    return known !== undefined && sameFiles(files, known.files) ? known : yield* Declared.of(files, this.#mesh);
   }
+}
+
+function changed(parts: ReadonlyMap<string, Part>, changes: Changes): ReadonlyMap<string, Part> {
+  const next = new Map(parts);
+  for (const [name, part] of changes) {
+    if (part === undefined) next.delete(name);
+    else next.set(name, part);
+  }
+  return next;
 }
 
 function checkRoots(parts: ReadonlyMap<string, Part>): void {

@@ -49,7 +49,9 @@ export function composeBundles(
         fileBytes: bundle.sizeLimitBytes,
         verification: verificationOf(bundle, config.keys),
         persistDirectory: bundle.persist ? persistDirectory : undefined,
-        activate: (part) => void store.update(new Map([[bundle.name, part]]), accept),
+        activate: async (part) => {
+          await store.updateAside(new Map([[bundle.name, part]]), accept);
+        },
         onStatus: report,
         onAttempt,
         logger: logger.with({ plugin: BUNDLE_PLUGIN }),

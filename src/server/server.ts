@@ -1,6 +1,7 @@
 import type { Config } from "../config/index.ts";
 import {
   BASE_PART,
+  type Changes,
   LoadError,
   type LoadOptions,
   loadPaths,
@@ -168,6 +169,7 @@ export class CardeaServer {
     this.prepareStop();
     await Promise.all([grpc?.stop(shutdownGraceMs), ...this.#http.map((listener) => listener.stop(shutdownGraceMs))]);
     logger.info("Server shutdown.");
+    this.#parts.store.close();
     await this.#parts.declared.close();
     await Promise.all([recorder.stop(shutdownGraceMs), this.#parts.tracing?.stop(shutdownGraceMs)]);
     await this.#options.writer.flush();
@@ -196,7 +198,9 @@ export class CardeaServer {
       throw new LoadError("not_found", `${paths.join(", ")}: no policies are left`);
     const part: Part = { modules, data, declarations };
     const isFirst = store.current.generation === 0;
-    store.update(new Map([[BASE_PART, part]]), accept);
+    const changes: Changes = new Map([[BASE_PART, part]]);
+    if (isFirst) store.update(changes, accept);
+    else await store.updateAside(changes, accept);
     // What reading took would stay until V8 needs it. Later, requests would wait for that.
     if (isFirst && loaded.dataLength > LARGE_DOCUMENTS) await releaseMemory();
   }
@@ -237,6 +241,7 @@ export class CardeaServer {
         generation: store.current.generation,
       });
     } catch (cause) {
+      if (this.#isStopping) return;
       metrics.policyReloads.inc({ result: "failed" });
       store.noteFailure(cause instanceof Error ? cause.message : String(cause));
       this.#reportReload(cause);

@@ -19,6 +19,9 @@ export class WorkerLink {
   /** Called when the supervisor has answered `join`; undefined once it has. What is written before is in its answer. */
   #joined: (() => void) | undefined;
   #hasJoined = false;
+  /** What another worker wrote last, while what it wrote before is still being taken over. */
+  #nextBase: string | undefined;
+  #isTakingOver = false;
   #beat: NodeJS.Timeout | undefined;
 
   constructor(metrics: Metrics, store: PolicyStore, logger: Logger) {
@@ -84,11 +87,11 @@ export class WorkerLink {
         return;
       }
       case "base":
-        if (this.#hasJoined) this.#takeOver(message.text);
+        if (this.#hasJoined) void this.#takeOver(message.text);
         return;
       case "joined":
         this.#hasJoined = true;
-        if (message.text !== undefined) this.#takeOver(message.text);
+        if (message.text !== undefined) this.#startWith(message.text);
         this.#joined?.();
         this.#joined = undefined;
         return;
@@ -97,12 +100,33 @@ export class WorkerLink {
     }
   }
 
-  #takeOver(text: string): void {
+  #startWith(text: string): void {
     try {
       this.#store.update(new Map([[BASE_PART, fromText(text)]]));
     } catch (cause) {
-      this.#logger.error("What another worker was sent could not be taken over.", { err: cause });
+      this.#reportBase(cause);
     }
+  }
+
+  /** One at a time; of those that come meanwhile the last counts. */
+  async #takeOver(text: string): Promise<void> {
+    this.#nextBase = text;
+    if (this.#isTakingOver) return;
+    this.#isTakingOver = true;
+    while (this.#nextBase !== undefined) {
+      const next = this.#nextBase;
+      this.#nextBase = undefined;
+      try {
+        await this.#store.updateAside(new Map([[BASE_PART, fromText(next)]]));
+      } catch (cause) {
+        this.#reportBase(cause);
+      }
+    }
+    this.#isTakingOver = false;
+  }
+
+  #reportBase(cause: unknown): void {
+    this.#logger.error("What another worker was sent could not be taken over.", { err: cause });
   }
 
   /** Waits for the turn to write. @returns what ends it. */

@@ -162,7 +162,7 @@ describe("a bundle that is polled", () => {
       fileBytes: 1e6,
       verification,
       persistDirectory: persist ? directory : undefined,
-      activate: (part) => void activated.push(part),
+      activate: async (part) => void activated.push(part),
       onStatus: ({ error }) => void errors.push(error),
       logger: SILENT_LOGGER,
     });

@@ -4,6 +4,7 @@ import {
   type PatchOperation,
   patched,
   type PolicyStore,
+  type WriteBase,
   valueAt,
   withoutValueAt,
   withValueAt,
@@ -142,32 +143,32 @@ function inputMember(body: string): GivenInput {
 
 async function put(store: PolicyStore, request: ApiRequest, path: readonly string[]): Promise<ApiReply> {
   const value = parsed(await request.body());
-  return store.writeInTurn(() => {
+  return store.writeInTurn((write) => {
     refuseOwned(store, path);
     if (request.headers["if-none-match"] === "*" && valueAt(store.current.data, path) !== undefined)
       return { status: 304 };
-    return edit(store, (data) => withValueAt(data, path, value));
+    return edit(store, write, (data) => withValueAt(data, path, value));
   });
 }
 
 async function patch(store: PolicyStore, request: ApiRequest, path: readonly string[]): Promise<ApiReply> {
   const operations = readOperations(parsed(await request.body()), path);
-  return store.writeInTurn(() => {
+  return store.writeInTurn((write) => {
     for (const operation of operations) refuseOwned(store, operation.path);
-    return edit(store, (data) => patched(data, operations));
+    return edit(store, write, (data) => patched(data, operations));
   });
 }
 
 function remove(store: PolicyStore, path: readonly string[]): Promise<ApiReply> {
-  return store.writeInTurn(() => {
+  return store.writeInTurn((write) => {
     refuseOwned(store, path);
-    return edit(store, (data) => withoutValueAt(data, path));
+    return edit(store, write, (data) => withoutValueAt(data, path));
   });
 }
 
-function edit(store: PolicyStore, change: (data: JsonObject) => JsonObject): ApiReply {
+async function edit(store: PolicyStore, write: WriteBase, change: (data: JsonObject) => JsonObject): Promise<ApiReply> {
   try {
-    store.updateBase({ ...store.base, data: change(store.base.data) });
+    await write({ ...store.base, data: change(store.base.data) });
     return { status: 204 };
   } catch (cause) {
     if (!(cause instanceof EditError)) throw cause;

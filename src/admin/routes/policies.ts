@@ -1,4 +1,4 @@
-import type { ModuleText, PolicyStore } from "../../policy/index.ts";
+import type { ModuleText, PolicyStore, WriteBase } from "../../policy/index.ts";
 import { CompileError } from "../../rego/engine/index.ts";
 import type { JsonObject } from "../../rego/value/index.ts";
 import { ApiError } from "../api-error.ts";
@@ -31,7 +31,7 @@ export function policyRoutes(store: PolicyStore): readonly Route[] {
       method: "DELETE",
       prefix: "v1/policies",
       isTree: true,
-      handle: (_request, rest) => store.writeInTurn(() => remove(store, rest)),
+      handle: (_request, rest) => store.writeInTurn((write) => remove(store, rest, write)),
     },
   ];
 }
@@ -55,34 +55,33 @@ function find(store: PolicyStore, rest: readonly string[]): ModuleText {
 
 async function put(store: PolicyStore, request: ApiRequest, id: string): Promise<ApiReply> {
   const text = await request.body();
-  return store.writeInTurn(() => putText(store, text, id));
+  return store.writeInTurn((write) => putText(store, text, id, write));
 }
 
-function putText(store: PolicyStore, text: string, id: string): ApiReply {
+async function putText(store: PolicyStore, text: string, id: string, write: WriteBase): Promise<ApiReply> {
   const { base } = store;
   const existing = base.modules.find((module) => idOf(module) === id);
   if (existing === undefined && store.current.modules.some((module) => idOf(module) === id))
     throw new ApiError(400, "invalid_parameter", `policy ${id} is owned by a bundle`);
   if (existing?.text === text) return jsonReply(200, {});
-  replace(store, [...base.modules.filter((module) => module !== existing), { file: existing?.file ?? id, text }]);
+  const others = base.modules.filter((module) => module !== existing);
+  await replace(store, [...others, { file: existing?.file ?? id, text }], write);
   return jsonReply(200, {});
 }
 
-function remove(store: PolicyStore, rest: readonly string[]): ApiReply {
+async function remove(store: PolicyStore, rest: readonly string[], write: WriteBase): Promise<ApiReply> {
   const module = find(store, rest);
   const { base } = store;
   if (!base.modules.includes(module))
     throw new ApiError(400, "invalid_parameter", `policy ${idOf(module)} is owned by a bundle`);
-  replace(
-    store,
-    base.modules.filter((candidate) => candidate !== module),
-  );
+  const others = base.modules.filter((candidate) => candidate !== module);
+  await replace(store, others, write);
   return jsonReply(200, {});
 }
 
-function replace(store: PolicyStore, modules: readonly ModuleText[]): void {
+async function replace(store: PolicyStore, modules: readonly ModuleText[], write: WriteBase): Promise<void> {
   try {
-    store.updateBase({ ...store.base, modules });
+    await write({ ...store.base, modules });
   } catch (cause) {
     if (cause instanceof CompileError) throw toApiError(cause, "error(s) occurred while compiling module(s)");
     throw cause;

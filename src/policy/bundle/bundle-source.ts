@@ -39,7 +39,7 @@ export interface BundleSourceOptions {
   /** Directory that keeps the latest good bundle; undefined for none. */
   readonly persistDirectory: string | undefined;
   /** Publishes the bundle. @throws when it does not fit the others or does not compile. */
-  readonly activate: (part: Part) => void;
+  readonly activate: (part: Part) => Promise<void>;
   /** Called after every change. */
   readonly onStatus: (status: BundleStatus) => void;
   /** Called when an attempt is over, whether it succeeded, failed or found nothing new. */
@@ -201,7 +201,7 @@ export class BundleSource {
     }
     const { verification } = this.#options;
     const { bundles } = await loadPaths([path], { bundle: true, ...(verification !== undefined && { verification }) });
-    this.#publish(bundles[0] as Bundle, "snapshot");
+    await this.#publish(bundles[0] as Bundle, "snapshot");
   }
 
   async #activate(bytes: Uint8Array): Promise<"snapshot" | "delta"> {
@@ -209,22 +209,22 @@ export class BundleSource {
     const startedMs = performance.now();
     const files = readArchive(name, bytes, { ...ARCHIVE_LIMITS, fileBytes });
     const type = files.has(PATCH_FILE) ? "delta" : "snapshot";
-    if (type === "delta") this.#activateDelta(files);
+    if (type === "delta") await this.#activateDelta(files);
     else {
       const reading = { base: name, ...(verification !== undefined && { verification }) };
-      this.#publish(await readBundle(name, files, reading), type);
+      await this.#publish(await readBundle(name, files, reading), type);
     }
     this.#measure("timer_rego_load_bundles_ns", startedMs);
     return type;
   }
 
-  #activateDelta(files: ReadonlyMap<string, Uint8Array>): void {
+  async #activateDelta(files: ReadonlyMap<string, Uint8Array>): Promise<void> {
     const { name } = this.#options;
     if (!this.#takesDeltas) throw new LoadError("bad_signature", `${name}: a delta bundle has no signature`);
     try {
       const delta = readDelta(name, files);
       if (this.#active === undefined) throw new LoadError("bad_bundle", `${name}: there is no bundle to change yet`);
-      this.#publish(withDelta(this.#active, delta), "delta");
+      await this.#publish(withDelta(this.#active, delta), "delta");
     } catch (cause) {
       // Whoever sends deltas believes that we have what we do not: ask for the whole.
       this.#etag = "";
@@ -232,10 +232,10 @@ export class BundleSource {
     }
   }
 
-  #publish(bundle: Bundle, type: "snapshot" | "delta"): void {
+  async #publish(bundle: Bundle, type: "snapshot" | "delta"): Promise<void> {
     const { name, activate, logger } = this.#options;
     const { manifest, modules, data, declarations } = bundle;
-    activate({ modules, data, declarations, bundle: { revision: manifest.revision, roots: manifest.roots } });
+    await activate({ modules, data, declarations, bundle: { revision: manifest.revision, roots: manifest.roots } });
     this.#active = bundle;
     this.#report({ type, activeRevision: manifest.revision, lastSuccessfulActivationMs: Date.now() });
     logger.info("Bundle loaded and activated successfully.", {
