@@ -1,9 +1,10 @@
 import { type Credentials, readCredentials } from "./credentials.ts";
 import { ConfigError } from "./errors.ts";
+import type { KeyConfig } from "./keys.ts";
 import type { Section } from "./section.ts";
 
 /** `services.*` */
-export interface ServiceConfig extends Credentials {
+export interface ServiceConfig {
   readonly name: string;
   /** Without a slash at its end. */
   readonly url: string;
@@ -11,13 +12,8 @@ export interface ServiceConfig extends Credentials {
   readonly responseHeaderTimeoutSeconds: number;
   readonly allowInsecureTls: boolean;
   readonly caCertFile: string | undefined;
-}
-
-/** `keys.*` */
-export interface KeyConfig {
-  readonly key: string;
-  readonly algorithm: string;
-  readonly scope: string;
+  /** Absent for services that ask for none. */
+  readonly credentials: Credentials | undefined;
 }
 
 /** `bundles.*` */
@@ -47,7 +43,7 @@ export interface SigningConfig {
 }
 
 /** @throws {ConfigError} */
-export function readServices(root: Section): readonly ServiceConfig[] {
+export function readServices(root: Section, keys: ReadonlyMap<string, KeyConfig>): readonly ServiceConfig[] {
   return root.named("services").map(([name, section]) => {
     const tls = section.section("tls");
     if (section.string("type", "") === "oci")
@@ -59,7 +55,7 @@ export function readServices(root: Section): readonly ServiceConfig[] {
       responseHeaderTimeoutSeconds: section.number("response_header_timeout_seconds", 10),
       allowInsecureTls: section.boolean("allow_insecure_tls", false),
       caCertFile: tls.string("ca_cert"),
-      ...readCredentials(section.section("credentials")),
+      credentials: readCredentials(section.section("credentials"), keys),
     };
     tls.expect("system_ca_required");
     tls.finish();
@@ -67,24 +63,6 @@ export function readServices(root: Section): readonly ServiceConfig[] {
     section.finish();
     return service;
   });
-}
-
-/** @throws {ConfigError} */
-export function readKeys(root: Section): ReadonlyMap<string, KeyConfig> {
-  return new Map(
-    root.named("keys").map(([id, section]) => {
-      const key = section.string("key", "");
-      const privateKey = section.string("private_key", "");
-      const config: KeyConfig = {
-        key: key === "" ? privateKey : key,
-        algorithm: section.string("algorithm", "RS256"),
-        scope: section.string("scope", ""),
-      };
-      if (config.key === "") throw new ConfigError(`invalid keys configuration: no keys provided for key ID ${id}`);
-      section.finish();
-      return [id, config] as const;
-    }),
-  );
 }
 
 /** @throws {ConfigError} */

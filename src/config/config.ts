@@ -1,14 +1,8 @@
-import {
-  type BundleConfig,
-  type KeyConfig,
-  readBundles,
-  readKeys,
-  readServices,
-  type ServiceConfig,
-} from "./bundles.ts";
+import { type BundleConfig, readBundles, readServices, type ServiceConfig } from "./bundles.ts";
 import { type CardeaConfig, readCardea } from "./cardea.ts";
 import { ConfigError } from "./errors.ts";
 import { type DecisionLogConfig, readDecisionLogs } from "./decision-logs.ts";
+import { type KeyConfig, readKeys } from "./keys.ts";
 import { type PluginConfig, readPlugin } from "./plugin.ts";
 import { type Plain, type PlainObject, Section, type Warn } from "./section.ts";
 import { readStatus, type StatusConfig } from "./status.ts";
@@ -49,8 +43,8 @@ export interface CachingConfig {
  */
 export function readConfig(raw: PlainObject, warn: Warn): Config {
   const root = new Section("", raw, warn);
-  const services = readServices(root);
   const keys = readKeys(root);
+  const services = readServices(root, keys);
   const config: Config = {
     labels: root.texts("labels"),
     defaultDecision: root.string("default_decision", "/system/main"),

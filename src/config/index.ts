@@ -1,9 +1,19 @@
-export type { BundleConfig, KeyConfig, PollingConfig, ServiceConfig, SigningConfig } from "./bundles.ts";
+export type { BundleConfig, PollingConfig, ServiceConfig, SigningConfig } from "./bundles.ts";
 export type { CardeaConfig, GrpcConfig, GrpcTlsConfig, HttpAuthzConfig, LimitsConfig } from "./cardea.ts";
 export { type CachingConfig, type Config, publicConfig, readConfig } from "./config.ts";
-export type { Oauth2Config } from "./credentials.ts";
+export type {
+  AwsKeySource,
+  AwsSigningConfig,
+  AzureIdentityConfig,
+  BearerConfig,
+  Credentials,
+  GcpMetadataConfig,
+  Oauth2Config,
+  SignedProof,
+} from "./credentials.ts";
 export type { DecisionLogConfig, ReportingConfig } from "./decision-logs.ts";
 export { ConfigError } from "./errors.ts";
+export type { KeyConfig } from "./keys.ts";
 export { type ConfigSources, loadConfig, parseConfigText, substituteEnv } from "./load.ts";
 export { nearest } from "./nearest.ts";
 export type { DefaultWorkloadConfig, MeshConfig, WorkloadConfig } from "./mesh.ts";

@@ -124,6 +124,21 @@ export class Section {
     );
   }
 
+  /** A mapping that is taken as it is. */
+  object(key: string): PlainObject {
+    const value = this.get(key) ?? {};
+    if (isPlainObject(value)) return value;
+    throw this.wrong(key, "an object", value);
+  }
+
+  /** A URL of http or https; an empty text is the preset. */
+  url(key: string, preset: string): string {
+    const value = this.string(key, "");
+    if (value === "") return preset;
+    if (/^https?:\/\//.test(value) && URL.canParse(value)) return value;
+    throw this.wrong(key, "a URL of http or https", value);
+  }
+
   section(key: string, ignoresCase = false): Section {
     return new Section(this.#at(key), this.get(key), this.#warn, ignoresCase);
   }

@@ -9,7 +9,8 @@ import {
   type Verification,
 } from "../policy/index.ts";
 import type { Logger, PluginStates } from "../telemetry/index.ts";
-import { ServiceClient, USER_AGENT } from "./service-client.ts";
+import type { Environment } from "./environment.ts";
+import { ServiceClient } from "./service-client.ts";
 
 /** The name under which `/health?bundles` and `/v1/status` know all bundles together. */
 const BUNDLE_PLUGIN = "bundle";
@@ -21,11 +22,13 @@ export function composeBundles(
     store,
     accept,
     onAttempt,
+    env,
   }: {
     readonly store: PolicyStore;
     readonly accept: Accept;
     /** Called after every attempt to bring a bundle up to date. */
     readonly onAttempt: (status: BundleStatus) => void;
+    readonly env: Environment;
   },
   states: PluginStates,
   logger: Logger,
@@ -42,7 +45,7 @@ export function composeBundles(
       new BundleSource({
         name: bundle.name,
         resource: bundle.resource,
-        fetch: fetcher(bundle),
+        fetch: fetcher(bundle, env),
         minDelaySeconds: bundle.polling.minDelaySeconds,
         maxDelaySeconds: bundle.polling.maxDelaySeconds,
         longPollingSeconds: bundle.polling.longPollingTimeoutSeconds,
@@ -61,9 +64,9 @@ export function composeBundles(
   return sources;
 }
 
-function fetcher(bundle: BundleConfig): BundleSourceOptions["fetch"] {
+function fetcher(bundle: BundleConfig, env: Environment): BundleSourceOptions["fetch"] {
   if (bundle.service === undefined) return undefined;
-  const client = new ServiceClient(bundle.service, USER_AGENT);
+  const client = new ServiceClient(bundle.service, env);
   return (path, headers, waitMs, signal) =>
     client.send({ method: "GET", path, headers, waitMs, signal, maxBytes: bundle.sizeLimitBytes });
 }

@@ -2,7 +2,8 @@ import type { StatusConfig } from "../config/index.ts";
 import type { BundleStatus } from "../policy/index.ts";
 import type { JsonObject } from "../rego/value/index.ts";
 import type { LineStyle, LineWriter, Logger, Metrics, PluginStates } from "../telemetry/index.ts";
-import { ServiceClient, USER_AGENT } from "./service-client.ts";
+import type { Environment } from "./environment.ts";
+import { ServiceClient } from "./service-client.ts";
 import { StatusReporter } from "./status-reporter.ts";
 
 /** The name under which `/health?plugins` and `/v1/status` know the reports. */
@@ -19,6 +20,7 @@ export interface StatusParts {
   readonly lines: LineStyle;
   readonly logger: Logger;
   readonly version: string;
+  readonly env: Environment;
 }
 
 /**
@@ -28,14 +30,14 @@ export interface StatusParts {
  */
 export function composeStatus(
   config: StatusConfig | undefined,
-  { document, states, metrics, writer, lines, logger, version }: StatusParts,
+  { document, states, metrics, writer, lines, logger, version, env }: StatusParts,
 ): (status: BundleStatus) => void {
   if (config === undefined) return () => undefined;
   const gauges = config.prometheus ? metrics.enableStatusMetrics(version) : undefined;
   const reporter = new StatusReporter({
     document,
     console: config.console ? { writer, lines } : undefined,
-    upload: uploader(config),
+    upload: uploader(config, env),
     logger: logger.with({ plugin: STATUS_PLUGIN }),
   });
   states.set(STATUS_PLUGIN, "OK");
@@ -49,9 +51,12 @@ export function composeStatus(
   };
 }
 
-function uploader({ service, partitionName }: StatusConfig): ((body: Uint8Array) => Promise<number>) | undefined {
+function uploader(
+  { service, partitionName }: StatusConfig,
+  env: Environment,
+): ((body: Uint8Array) => Promise<number>) | undefined {
   if (service === undefined) return undefined;
-  const client = new ServiceClient(service, USER_AGENT);
+  const client = new ServiceClient(service, env);
   const path = partitionName === "" ? "status" : `status/${partitionName}`;
   const headers = { "content-type": "application/json" };
   return async (body) => (await client.send({ method: "POST", path, headers, body, maxBytes: MAX_REPLY_BYTES })).status;

@@ -66,7 +66,7 @@ import { composeTracing } from "./compose-tracing.ts";
 import { httpAuthzHandler } from "./http-authz.ts";
 import { type HttpHandler, HttpListener } from "./http-listener.ts";
 import { parseHttpAddress } from "./listen-address.ts";
-import { ServiceClient, USER_AGENT } from "./service-client.ts";
+import { ServiceClient } from "./service-client.ts";
 import { TlsFiles } from "./tls-files.ts";
 
 export interface ComposeOptions {
@@ -149,8 +149,9 @@ export async function compose(options: ComposeOptions): Promise<Parts> {
     lines: options.lines,
     logger,
     version: options.version,
+    env,
   });
-  const bundles: readonly BundleSource[] = composeBundles(config, { store, accept, onAttempt }, states, logger);
+  const bundles: readonly BundleSource[] = composeBundles(config, { store, accept, onAttempt, env }, states, logger);
   const service = await composeService(options, { store, recorder, metrics, runtime, io, declared, bundles });
   declared.follow(store);
   const evaluator = new ApiEvaluator({
@@ -244,10 +245,10 @@ const MAX_LOG_REPLY_BYTES = 1024 * 1024;
 function uploadSink(
   logs: DecisionLogConfig,
   service: ServiceConfig,
-  { logger }: ComposeOptions,
+  { logger, env }: ComposeOptions,
   metrics: Metrics,
 ): Sink {
-  const client = new ServiceClient(service, USER_AGENT);
+  const client = new ServiceClient(service, env);
   const { reporting } = logs;
   const isByEvents = reporting.bufferType === "event";
   return new HttpSink({

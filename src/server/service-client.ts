@@ -1,12 +1,13 @@
 import { readFile } from "node:fs/promises";
-import { request as httpRequest, type IncomingMessage } from "node:http";
-import { Agent, request as httpsRequest } from "node:https";
+import { Agent } from "node:https";
 import type { ServiceConfig } from "../config/index.ts";
-import { Oauth2Tokens } from "./oauth2-tokens.ts";
+import type { Environment } from "./environment.ts";
+import { exchange, type Incoming, ServiceError } from "./exchange.ts";
+import { type Authenticator, authenticatorOf } from "./service-authentication.ts";
 
 export interface ServiceRequest {
   readonly method: "GET" | "POST";
-  /** Below the service's URL, or a whole URL. */
+  /** Below the service's URL. */
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: Uint8Array;
@@ -17,147 +18,73 @@ export interface ServiceRequest {
   readonly signal?: AbortSignal;
 }
 
-export interface ServiceReply {
-  readonly status: number;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body: Uint8Array;
-}
-
-/** A service could not be reached, or answered too much or too late. */
-export class ServiceError extends Error {
-  override readonly name = "ServiceError";
-}
-
-export const USER_AGENT = "Cardea";
-
-const MAX_TOKEN_BYTES = 1024 * 1024;
-
-/** Time between two pieces of a body. */
-const IDLE_MS = 30_000;
+const USER_AGENT = "Cardea";
 
 /** Talks to one entry of `services`: its URL, headers, credentials and TLS settings. */
 export class ServiceClient {
   readonly #service: ServiceConfig;
-  readonly #userAgent: string;
+  readonly #authenticator: Authenticator;
   #agent: Promise<Agent> | undefined;
-  readonly #tokens: Oauth2Tokens | undefined;
 
-  constructor(service: ServiceConfig, userAgent: string) {
+  constructor(service: ServiceConfig, env: Environment) {
     this.#service = service;
-    this.#userAgent = userAgent;
-    const { oauth2 } = service;
-    this.#tokens =
-      oauth2 &&
-      new Oauth2Tokens(oauth2, (headers, body) =>
-        this.#exchange(new URL(oauth2.tokenUrl), {
-          method: "POST",
-          path: "",
-          headers,
-          body,
-          maxBytes: MAX_TOKEN_BYTES,
-        }),
-      );
-  }
-
-  /** @throws {ServiceError} when there is no whole answer. A status of failure is an answer. */
-  async send(request: ServiceRequest): Promise<ServiceReply> {
-    const url = this.#urlOf(request.path);
-    const headers = {
-      "user-agent": this.#userAgent,
-      ...this.#service.headers,
-      ...(await this.#authorization()),
-      ...request.headers,
-    };
-    const reply = await this.#exchange(url, { ...request, headers });
-    // A token may be withdrawn before its time.
-    if (reply.status === 401) this.#tokens?.forget();
-    return reply;
-  }
-
-  async #exchange(url: URL, request: ServiceRequest): Promise<ServiceReply> {
-    const agent = url.protocol === "https:" ? await this.#tlsAgent() : undefined;
-    const timeoutMs = this.#service.responseHeaderTimeoutSeconds * 1000 + (request.waitMs ?? 0);
-    return new Promise((resolve, reject) => {
-      const fail = (cause: Error): void =>
-        reject(new ServiceError(`${request.method} ${url.origin}${url.pathname}: ${cause.message}`, { cause }));
-      const outgoing = (agent === undefined ? httpRequest : httpsRequest)(url, {
-        method: request.method,
-        headers: request.headers,
-        ...(agent !== undefined && { agent }),
-        ...(request.signal !== undefined && { signal: request.signal }),
-      });
-      const timer = setTimeout(() => outgoing.destroy(new Error("no answer in time")), timeoutMs);
-      outgoing.on("error", (cause) => {
-        clearTimeout(timer);
-        fail(cause);
-      });
-      outgoing.on("response", (message) => {
-        clearTimeout(timer);
-        readReply(message, request.maxBytes).then(resolve, (cause: unknown) => {
-          outgoing.destroy();
-          fail(cause instanceof Error ? cause : new Error(String(cause)));
-        });
-      });
-      outgoing.end(request.body);
+    this.#authenticator = authenticatorOf(service.credentials, {
+      env,
+      exchange,
+      // Whoever gives tokens for a service is trusted as the service is.
+      exchangeTrusted: async (url, outgoing) => exchange(url, { ...outgoing, agent: await this.#tlsAgent() }),
     });
   }
 
-  #urlOf(path: string): URL {
-    return new URL(/^https?:\/\//.test(path) ? path : `${this.#service.url}/${path.replace(/^\/+/, "")}`);
+  /** @throws {ServiceError} when there is no whole answer. A status of failure is an answer. */
+  async send({ path, waitMs = 0, ...request }: ServiceRequest): Promise<Incoming> {
+    const { url: base, headers: ownHeaders, responseHeaderTimeoutSeconds } = this.#service;
+    const url = new URL(`${base}/${path.replace(/^\/+/, "")}`);
+    const headers = { "user-agent": USER_AGENT, ...ownHeaders, ...request.headers };
+    const reply = await exchange(url, {
+      ...request,
+      headers: { ...headers, ...(await this.#proof(url, { ...request, headers })) },
+      timeoutMs: responseHeaderTimeoutSeconds * 1000 + waitMs,
+      ...(url.protocol === "https:" && { agent: await this.#tlsAgent() }),
+    });
+    // A token may be withdrawn before its time.
+    if (reply.status === 401) this.#authenticator.refused?.();
+    return reply;
   }
 
-  /** A token file is read anew each time: whoever rotates it need not tell us. */
-  async #authorization(): Promise<Record<string, string>> {
-    const { bearer } = this.#service;
-    if (this.#tokens !== undefined) return { authorization: `Bearer ${await this.#token(this.#tokens)}` };
-    if (bearer === undefined) return {};
-    const token =
-      bearer.tokenPath === undefined ? (bearer.token ?? "") : (await readFile(bearer.tokenPath, "utf8")).trim();
-    return { authorization: `${bearer.scheme} ${token}` };
-  }
-
-  async #token(tokens: Oauth2Tokens): Promise<string> {
+  async #proof(url: URL, request: Omit<ServiceRequest, "path">): Promise<Readonly<Record<string, string>>> {
     try {
-      return await tokens.current();
+      return await this.#authenticator.headersFor(url, request);
     } catch (cause) {
-      throw new ServiceError(cause instanceof Error ? cause.message : String(cause), { cause });
+      const { name, credentials } = this.#service;
+      throw new ServiceError(
+        `services.${name}.credentials.${credentials?.kind}: ${cause instanceof Error ? cause.message : String(cause)}`,
+        { cause },
+      );
     }
   }
 
   #tlsAgent(): Promise<Agent> {
-    this.#agent ??= this.#makeAgent();
+    this.#agent ??= this.#makeAgent().catch((cause: unknown) => {
+      // A file that was not there may come.
+      this.#agent = undefined;
+      throw cause;
+    });
     return this.#agent;
   }
 
   async #makeAgent(): Promise<Agent> {
-    const { allowInsecureTls, caCertFile, clientTls } = this.#service;
+    const { allowInsecureTls, caCertFile, credentials } = this.#service;
+    const own = credentials?.kind === "client_tls" ? credentials : undefined;
     return new Agent({
       keepAlive: true,
       rejectUnauthorized: !allowInsecureTls,
       ...(caCertFile !== undefined && { ca: await readFile(caCertFile) }),
-      ...(clientTls !== undefined && {
-        cert: await readFile(clientTls.certFile),
-        key: await readFile(clientTls.keyFile),
-        ...(clientTls.passphrase !== undefined && { passphrase: clientTls.passphrase }),
+      ...(own !== undefined && {
+        cert: await readFile(own.certFile),
+        key: await readFile(own.keyFile),
+        ...(own.passphrase !== undefined && { passphrase: own.passphrase }),
       }),
     });
   }
-}
-
-async function readReply(message: IncomingMessage, maxBytes: number): Promise<ServiceReply> {
-  message.setTimeout(IDLE_MS, () => message.destroy(new Error("the answer stalled")));
-  const chunks: Buffer[] = [];
-  let length = 0;
-  for await (const chunk of message as AsyncIterable<Buffer>) {
-    length += chunk.length;
-    if (length > maxBytes) throw new Error(`the answer has more than ${maxBytes} bytes`);
-    chunks.push(chunk);
-  }
-  const headers = Object.fromEntries(
-    Object.entries(message.headers).map(([name, value]) => [
-      name,
-      Array.isArray(value) ? value.join(", ") : (value ?? ""),
-    ]),
-  );
-  return { status: message.statusCode ?? 0, headers, body: Buffer.concat(chunks) };
 }

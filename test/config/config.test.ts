@@ -118,17 +118,21 @@ describe("what is wrong is named", () => {
       document: { services: { s: { type: "oci" } } },
       message: "services.s.type: oci registries are not supported; serve the bundle over HTTP",
     },
-    ...["s3_signing", "gcp_metadata", "azure_managed_identity", "plugin"].map((method) => ({
-      document: { services: { s: { credentials: { [method]: {} } } } },
-      message: `services.s.credentials.${method}: this credential method is not supported; use bearer, client_tls or oauth2`,
-    })),
+    {
+      document: { services: { s: { credentials: { plugin: "p" } } } },
+      message:
+        "services.s.credentials.plugin: this credential method is not supported; use bearer, client_tls, oauth2, s3_signing, gcp_metadata, azure_managed_identity",
+    },
+    {
+      document: { services: { s: { credentials: { bearer: { token: "a", token_path: "b" } } } } },
+      message:
+        'services.s.credentials.bearer: invalid config: specify a value for either the "token" or "token_path" field',
+    },
+    // github.com/open-policy-agent/opa v1/plugins/rest/auth.go
     ...[
       { settings: { token_url: "http://a" }, problem: ": token_url required to use https scheme" },
       { settings: { grant_type: "x" }, problem: ": grant_type must be either client_credentials or jwt_bearer" },
-      {
-        settings: { grant_type: "jwt_bearer" },
-        problem: ".grant_type: jwt_bearer is not supported; use client_credentials",
-      },
+      { settings: { grant_type: "jwt_bearer" }, problem: ": signing_key required for jwt_bearer grant type" },
       {
         settings: {},
         problem:
@@ -140,14 +144,81 @@ describe("what is wrong is named", () => {
           ": can only use one of client_secret, signing_key, aws_kms, azure_keyvault, client_assertion, or client_assertion_path",
       },
       { settings: { client_secret: "s" }, problem: ": client_id and client_secret required" },
+      { settings: { signing_key: "k" }, problem: ": signing_key refers to non-existent key" },
       {
-        settings: { client_id: "i", signing_key: "k" },
+        settings: { signing_key: "public" },
+        problem: ": referenced signing_key does not include a private key (keys.public.private_key)",
+      },
+      {
+        settings: { signing_key: "odd" },
+        problem: ": unknown signature algorithm: none (keys.odd.algorithm)",
+      },
+      {
+        settings: { signing_key: "hmac", thumbprint: "x" },
+        problem: '.thumbprint: expected the hexadecimal digits of a fingerprint, got string "x"',
+      },
+      ...["aws_kms", "azure_keyvault"].map((vault) => ({
+        settings: { client_id: "i", [vault]: {} },
+        problem: `.${vault}: keys in a remote vault are not supported; use signing_key, client_assertion or client_assertion_path`,
+      })),
+    ].map(({ settings, problem }) => ({
+      document: {
+        keys: {
+          public: { key: "k" },
+          odd: { private_key: "k", algorithm: "none" },
+          hmac: { private_key: "k", algorithm: "HS256" },
+        },
+        services: { s: { credentials: { oauth2: { token_url: "https://a", ...settings } } } },
+      },
+      message: `services.s.credentials.oauth2${problem}`,
+    })),
+    // github.com/open-policy-agent/opa v1/plugins/rest/aws.go
+    ...[
+      { settings: {}, problem: ": a AWS credential service must be specified when S3 signing is enabled" },
+      {
+        settings: { environment_credentials: {}, service: "ECR" },
+        problem: ': aws service "ecr" must be used with service type "oci"',
+      },
+      {
+        settings: { metadata_credentials: { iam_role: "r" } },
+        problem: ".metadata_credentials: at least aws_region must be specified for AWS metadata credential service",
+      },
+      {
+        settings: { assume_role_credentials: {} },
         problem:
-          ".signing_key: signed assertions are not supported; use client_secret, client_assertion or client_assertion_path",
+          ".assume_role_credentials: a AWS signing plugin must be specified when AssumeRole credential provider is enabled (aws_signing)",
+      },
+      {
+        settings: { assume_role_credentials: { aws_signing: { sso_credentials: {} } } },
+        problem:
+          ".assume_role_credentials.aws_signing: unsupported AWS signing plugin with AssumeRole credential provider",
+      },
+      {
+        settings: { sso_credentials: {} },
+        problem:
+          ".sso_credentials: single sign-on is not supported; use profile_credentials or assume_role_credentials",
+      },
+      {
+        settings: { environment_credentials: {}, signature_version: "3" },
+        problem: '.signature_version: expected one of 4, 4a, got string "3"; did you mean "4"?',
       },
     ].map(({ settings, problem }) => ({
-      document: { services: { s: { credentials: { oauth2: { token_url: "https://a", ...settings } } } } },
-      message: `services.s.credentials.oauth2${problem}`,
+      document: { services: { s: { credentials: { s3_signing: settings } } } },
+      message: `services.s.credentials.s3_signing${problem}`,
+    })),
+    ...[
+      { settings: {}, problem: ": audience or scopes is required when gcp metadata is enabled" },
+      {
+        settings: { audience: "a", scopes: ["s"] },
+        problem: ": either audience or scopes can be set, not both, when gcp metadata is enabled",
+      },
+      {
+        settings: { audience: "a", endpoint: "metadata" },
+        problem: '.endpoint: expected a URL of http or https, got string "metadata"',
+      },
+    ].map(({ settings, problem }) => ({
+      document: { services: { s: { credentials: { gcp_metadata: settings } } } },
+      message: `services.s.credentials.gcp_metadata${problem}`,
     })),
   ])("$message", ({ document, message }) => {
     expect(() => read(document as unknown as PlainObject)).toThrow(new ConfigError(message));

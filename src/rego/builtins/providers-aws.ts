@@ -1,7 +1,6 @@
-import { createHash, createHmac } from "node:crypto";
+import { type AwsKeys, signV4, UNSIGNED_PAYLOAD } from "../../aws/index.ts";
 import { BuiltinError, OperandError, operandTypeError } from "../runtime/index.ts";
 import {
-  compareStrings,
   getKey,
   isNumber,
   isObject,
@@ -15,26 +14,16 @@ import {
   type Value,
 } from "../value/index.ts";
 import { arg, type Builtin, defineBuiltin, operands, result, types } from "./define.ts";
-import { formatTime } from "./go-layout.ts";
 import { checkHttpKeys, goJson } from "./http.ts";
-import { UTC } from "../../base/index.ts";
 
-/** AWS Signature Version 4 (OPA v1/topdown/providers.go and internal/providers/aws/signing_v4.go). */
+/** AWS Signature Version 4 (OPA v1/topdown/providers.go). */
+
+const NS_PER_MS = 1_000_000n;
 
 const REQUIRED_CONFIG = ["aws_access_key", "aws_region", "aws_secret_access_key", "aws_service"];
 
-/** Headers that proxies may change on the way. */
-const UNSIGNED_HEADERS: ReadonlySet<string> = new Set(["authorization", "user-agent", "x-amzn-trace-id"]);
-
-/** Services that want the digest of the body among the headers. */
-const DIGEST_SERVICES: ReadonlySet<string> = new Set(["s3", "glacier"]);
-
-interface Credentials {
+interface Credentials extends AwsKeys {
   readonly service: string;
-  readonly accessKey: string;
-  readonly secretKey: string;
-  readonly region: string;
-  readonly sessionToken: string;
 }
 
 function readConfig(config: ObjectValue): Credentials {
@@ -91,54 +80,18 @@ function sign(request: ObjectValue, config: ObjectValue, timeNs: Value): Value {
   if (typeof unsignedPayload !== "boolean")
     throw new OperandError(2, "invalid value for 'disable_payload_signing' in AWS config");
 
-  const instant = {
-    sec: Number((ns - (((ns % 1_000_000_000n) + 1_000_000_000n) % 1_000_000_000n)) / 1_000_000_000n),
-    nanos: 0,
-  };
-  const date = formatTime("20060102", instant, UTC);
-  const time = formatTime("20060102T150405Z", instant, UTC);
-  const digest = unsignedPayload ? "UNSIGNED-PAYLOAD" : sha256(body);
-
-  const added = new Map([
-    ["host", url.host],
-    ["x-amz-date", time],
-  ]);
-  if (DIGEST_SERVICES.has(credentials.service)) added.set("x-amz-content-sha256", digest);
-  if (credentials.sessionToken !== "") added.set("x-amz-security-token", credentials.sessionToken);
-  const signed = new Map(added);
-  for (const [name, value] of headers)
-    if (!UNSIGNED_HEADERS.has(name.toLowerCase())) signed.set(name.toLowerCase(), value);
-  const names = [...signed.keys()].sort(compareStrings);
-
-  const canonical = [
-    stringMember(request, "method"),
-    url.path,
-    url.query,
-    ...names.map((name) => `${name}:${signed.get(name)}`),
-    "",
-    names.join(";"),
-    digest,
-  ].join("\n");
-  const scope = `${date}/${credentials.region}/${credentials.service}/aws4_request`;
-  const toSign = `AWS4-HMAC-SHA256\n${time}\n${scope}\n${sha256(canonical)}`;
-  const key = [date, credentials.region, credentials.service, "aws4_request"].reduce<string | Uint8Array>(
-    hmac,
-    `AWS4${credentials.secretKey}`,
-  );
-  const signature = createHmac("sha256", key).update(toSign).digest("hex");
-  const authorization = `AWS4-HMAC-SHA256 Credential=${credentials.accessKey}/${scope},SignedHeaders=${names.join(";")},Signature=${signature}`;
-
+  const { authorization, added } = signV4({
+    method: stringMember(request, "method"),
+    ...url,
+    headers,
+    body: unsignedPayload ? UNSIGNED_PAYLOAD : body,
+    service: credentials.service,
+    keys: credentials,
+    ms: Number((ns - (((ns % NS_PER_MS) + NS_PER_MS) % NS_PER_MS)) / NS_PER_MS),
+  });
   const out = RegoObject.from(request);
   out.set("headers", RegoObject.of([...headers, ["Authorization", authorization], ...added]));
   return out;
-}
-
-function sha256(text: string): string {
-  return createHash("sha256").update(text).digest("hex");
-}
-
-function hmac(key: string | Uint8Array, message: string): Uint8Array {
-  return createHmac("sha256", key).update(message).digest();
 }
 
 interface SplitUrl {
