@@ -158,12 +158,11 @@ function queryMessage({ diagnostics }: CompileError): string {
   return `error(s) occurred while ${isParsed ? "compiling" : "parsing"} query`;
 }
 
-function diagnosticDocument({ code, message, at, details }: Diagnostic): JsonObject {
-  const [line, caret] = details ?? [];
+function diagnosticDocument({ code, message, at, structure }: Diagnostic): JsonObject {
   return {
     code,
     message,
     ...(at !== undefined && { location: { file: at.source.name, row: at.row, col: at.col } }),
-    ...(code === "rego_parse_error" && line !== undefined && { details: { line, idx: (caret ?? "").length - 1 } }),
+    ...(code === "rego_parse_error" && structure !== undefined && { details: structure as JsonObject }),
   };
 }

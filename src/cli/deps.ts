@@ -32,7 +32,7 @@ async function deps(values: FlagValues, terminal: Terminal): Promise<number> {
     found = dependenciesOf(compilePolicy(files, settings), query);
   } catch (error) {
     if (error instanceof CommandError) throw error;
-    terminal.err(`error: ${errorsText(outputErrors(error))}\n`);
+    terminal.err(`${errorsText(outputErrors(error))}\n`);
     return 1;
   }
   terminal.out(values.string("format") === "json" ? prettyJson(jsonOf(found)) : prettyText(found));

@@ -43,11 +43,9 @@ function fromDiagnostic(diagnostic: Diagnostic): OutputError {
   };
 }
 
-function detailsOf({ code, details, structure }: Diagnostic): Document {
+function detailsOf({ details, structure }: Diagnostic): Document {
   if (structure !== undefined) return structure as Document;
-  if (details === undefined || details.length === 0) return undefined;
-  const [line = "", caret = ""] = details;
-  return code === "rego_parse_error" ? { line, idx: caret.length - 1 } : details.join("\n");
+  return details === undefined || details.length === 0 ? undefined : details.join("\n");
 }
 
 export function locationDocument(at: Location): Document {

@@ -1,7 +1,8 @@
 import { readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { CompileError } from "../rego/engine/index.ts";
-import { type FormatOptions, formatSource, parseModule } from "../rego/syntax/index.ts";
+import { CompileError, v1Findings } from "../rego/engine/index.ts";
+import { nodeBuiltins } from "../rego/node.ts";
+import { type FormatOptions, formatModule, parseModule } from "../rego/syntax/index.ts";
 import type { Command } from "./command.ts";
 import { errorsText, outputErrors } from "./failure.ts";
 import type { Flag, FlagValues } from "./flags.ts";
@@ -94,9 +95,11 @@ function settingsOf(values: FlagValues): Settings {
 
 /** @throws {CompileError} */
 function formatted(file: string, text: string, { version, target, dropV0Imports }: Settings): string {
-  const result = formatSource({ file, text }, { version, target, dropV0Imports: dropV0Imports === true });
-  if (result.diagnostics !== undefined) throw new CompileError(result.diagnostics);
-  return result.value;
+  const parsed = parseModule({ file, text }, { version });
+  if (parsed.diagnostics !== undefined) throw new CompileError(parsed.diagnostics);
+  const forbidden = target === "v0" ? [] : v1Findings(parsed.value, nodeBuiltins);
+  if (forbidden.length > 0) throw new CompileError(forbidden);
+  return formatModule(parsed.value, { target, dropV0Imports: dropV0Imports === true });
 }
 
 async function formatPath(path: string, values: FlagValues, settings: Settings, terminal: Terminal): Promise<void> {

@@ -112,6 +112,38 @@ describe("fmt", () => {
       err: expect.stringContaining("failed to format Rego source file"),
     });
     expect((await cli(["fmt"], "package")).code).toBe(1);
+  });
+
+  // Texts of `opa fmt --rego-v1` 1.20.2.
+  test.for<readonly [string, string, string]>([
+    [
+      "two imports of a name",
+      "import data.a\nimport data.b.a",
+      "3: rego_compile_error: import must not shadow import data.a",
+    ],
+    ["input as a rule", "input := 1", "2: rego_compile_error: rules must not shadow input (use a different rule name)"],
+    [
+      "data as a variable",
+      "p { data := 1 }",
+      "2: rego_compile_error: variables must not shadow data (use a different variable name)",
+    ],
+    [
+      "deprecated functions",
+      "p { x := any([true]) }",
+      "2: rego_type_error: deprecated built-in function calls in expression: any",
+    ],
+    ["keywords as names", "if { true }", "2: rego_parse_error: if keyword cannot be used for rule name"],
+  ])("refuses what v1 forbids: %s", async ([, text, message]) => {
+    const folder = folderOf({ "p.rego": `package p\n${text}\n` });
+    expect(await cli(["fmt", "--rego-v1", folder])).toEqual({
+      code: 2,
+      out: "",
+      err: `failed to format Rego source file: 1 error occurred: ${folder}/p.rego:${message}\n`,
+    });
+  });
+
+  test("refuses paths that are not there", async () => {
+    const folder = folderOf({});
     expect(await cli(["fmt", `${folder}/none.rego`])).toMatchObject({
       code: 1,
       err: expect.stringMatching(/^lstat .* no such file/),

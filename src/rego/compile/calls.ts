@@ -1,3 +1,4 @@
+import type { Location } from "../../base/index.ts";
 import type { Module, RefTerm, Rule } from "../syntax/index.ts";
 import { type ArityOf, type Environment, type Findings, sourceName } from "./context.ts";
 import type { Names } from "./program.ts";
@@ -80,14 +81,23 @@ export function unsafeBuiltinVisitor({ unsafeBuiltins, findings }: Environment):
 }
 
 /** Builtins that v1 (and strict mode) no longer allows. */
-export function deprecatedBuiltinVisitor({ signatures, findings }: Environment): Visitor {
+export function deprecatedBuiltinVisitor({
+  signatures,
+  findings,
+}: Pick<Environment, "signatures" | "findings">): Visitor {
+  const check = (operator: RefTerm, at: Location): void => {
+    const name = operatorName(operator);
+    if (signatures.get(name)?.deprecated === true) {
+      findings.add("rego_type_error", `deprecated built-in function calls in expression: ${name}`, at);
+    }
+  };
   return {
+    term: (term) => {
+      if (term.kind === "call") check(term.operator, term.operator.at);
+      return false;
+    },
     expr: ({ form, at }) => {
-      if (form.kind !== "call") return false;
-      const name = operatorName(form.operator);
-      if (signatures.get(name)?.deprecated === true) {
-        findings.add("rego_type_error", `deprecated built-in function calls in expression: ${name}`, at);
-      }
+      if (form.kind === "call") check(form.operator, at);
       return false;
     },
   };

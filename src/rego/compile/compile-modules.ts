@@ -35,6 +35,7 @@ import { suggestFor } from "./suggest.ts";
 import { type Parts, surveyRule } from "./survey.ts";
 import { rewriteTemplates } from "./template.ts";
 import { importText, refText } from "./text.ts";
+import { checkImports } from "./v1-checks.ts";
 import { buildTree, fullPath, groundPathOf, kindOf } from "./tree.ts";
 import { withMapper } from "./with.ts";
 import { branchesOf, mapBranches, refHeadName, type Visitor, walkRule } from "./walk.ts";
@@ -302,14 +303,7 @@ function* checkKeywordOverrides({ modules, environment }: Compilation): Steps<vo
 
 function checkDuplicateImports({ modules, environment }: Compilation): Steps<void> {
   return eachInSteps(modules, ({ module }) => {
-    if (!environment.strict && !isV1Compatible(module)) return;
-    const seen = new Map<string, Module["imports"][number]>();
-    for (const imported of module.imports) {
-      const name = importName(imported);
-      const earlier = seen.get(name);
-      if (earlier === undefined) seen.set(name, imported);
-      else environment.findings.add("rego_compile_error", `import must not shadow ${importText(earlier)}`, imported.at);
-    }
+    if (environment.strict || isV1Compatible(module)) checkImports(module, environment.findings);
   });
 }
 

@@ -1,4 +1,18 @@
-import type { Body, CallTerm, Comprehension, Expr, RefTerm, Rule, Term, VarTerm, With } from "../syntax/index.ts";
+import {
+  type ArrayTerm,
+  type Body,
+  type CallTerm,
+  type Comprehension,
+  compareTerms,
+  type Expr,
+  type ObjectTerm,
+  type RefTerm,
+  type Rule,
+  type SetTerm,
+  type Term,
+  type VarTerm,
+  type With,
+} from "../syntax/index.ts";
 import type { NameMaker } from "./context.ts";
 import { mapChildren, mapExpr, mapList, type Mapper, mapperOf } from "./map.ts";
 import {
@@ -115,7 +129,7 @@ function expandTerm(term: Term, names: Names): Expanded {
     case "object":
     case "set": {
       const support: Expr[] = [];
-      const output = mapChildren(term, {
+      const output = mapChildren(inOrder(term), {
         term: (part) => {
           const expanded = expandTerm(part, names);
           support.push(...expanded.support);
@@ -142,6 +156,18 @@ function expandTerm(term: Term, names: Names): Expanded {
     }
     default:
       return { support: [], output: term };
+  }
+}
+
+/** OPA keeps keys and members sorted, so that what they call runs, prints and fails in that order. */
+function inOrder(term: ArrayTerm | ObjectTerm | SetTerm): Term {
+  switch (term.kind) {
+    case "array":
+      return term;
+    case "object":
+      return { ...term, entries: term.entries.toSorted(([a], [b]) => compareTerms(a, b)) };
+    case "set":
+      return { ...term, items: term.items.toSorted(compareTerms) };
   }
 }
 

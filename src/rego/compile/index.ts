@@ -22,3 +22,4 @@ export type {
 } from "./program.ts";
 export { refText, termText } from "./text.ts";
 export { childOf } from "./tree.ts";
+export { checkForV1 } from "./v1-checks.ts";

@@ -1,11 +1,21 @@
 import type { Location } from "../../base/index.ts";
-import type { Annotations, Body, Diagnostic, Expr, Module, RefTerm, Rule, Term } from "../syntax/index.ts";
+import {
+  type Annotations,
+  type Body,
+  type Diagnostic,
+  type Expr,
+  isScalar,
+  type Module,
+  type RefTerm,
+  type Rule,
+  type Term,
+} from "../syntax/index.ts";
 import { RegoNumber } from "../value/index.ts";
 import type { Environment } from "./context.ts";
 import type { WorkModule, WorkRule } from "./work.ts";
 import { mapExpr, type Mapper, mapperOf, mapRule } from "./map.ts";
 import { refText } from "./text.ts";
-import { appendToBody, callExpr, equals, isCallOf, isScalar, refOf, termExpr, varTerm, walkRule } from "./walk.ts";
+import { appendToBody, callExpr, equals, isCallOf, refOf, termExpr, varTerm, walkRule } from "./walk.ts";
 
 /**
  * Annotations as constants: calls of `rego.metadata.chain` and `rego.metadata.rule` become variables that the body begins with.

@@ -1,4 +1,4 @@
-import type { Body, Expr, Head, Rule, Term } from "../syntax/index.ts";
+import { type Body, type Expr, type Head, isScalar, type Rule, type Term } from "../syntax/index.ts";
 import { type ArityOf, type Environment, type Findings, sourceName } from "./context.ts";
 import { mapChildren, mapForm, mapList, type Mapper, mapWith } from "./map.ts";
 import { outputsOf, outputsOfEquality, VISIBLE } from "./outputs.ts";
@@ -10,7 +10,6 @@ import {
   chainBranches,
   isEquality,
   isGenerated,
-  isScalar,
   isWildcard,
   numbered,
   ROOT_DOCUMENTS,

@@ -139,10 +139,6 @@ export function isComprehension(term: Term): term is Comprehension {
   return term.kind === "arraycomprehension" || term.kind === "setcomprehension" || term.kind === "objectcomprehension";
 }
 
-export function isScalar(term: Term): boolean {
-  return term.kind === "string" || term.kind === "number" || term.kind === "boolean" || term.kind === "null";
-}
-
 /** No variables, refs, calls or closures in it. */
 export function isGround(term: Term): boolean {
   switch (term.kind) {

@@ -6,7 +6,16 @@ import {
   refText,
   type RuleTreeNode,
 } from "../compile/index.ts";
-import { type Body, compareTerms, parseQuery, type RefTerm, type Rule, type Term, visit } from "../syntax/index.ts";
+import {
+  type Body,
+  compareTerms,
+  isScalar,
+  parseQuery,
+  type RefTerm,
+  type Rule,
+  type Term,
+  visit,
+} from "../syntax/index.ts";
 import { isJsonObject, type Value } from "../value/index.ts";
 import { CompileError } from "./errors.ts";
 import type { Policy } from "./policy.ts";
@@ -142,10 +151,6 @@ function inOrder(refs: ReadonlyMap<string, RefTerm>): readonly RefTerm[] {
 function constantPrefix(ref: RefTerm): RefTerm {
   const at = ref.terms.findIndex((term, i) => i > 0 && !isScalar(term));
   return at === -1 ? ref : { ...ref, terms: ref.terms.slice(0, at) };
-}
-
-function isScalar(term: Term): boolean {
-  return term.kind === "string" || term.kind === "number" || term.kind === "boolean" || term.kind === "null";
 }
 
 /** The rules at a path, on the way to it, and below it. */

@@ -45,3 +45,4 @@ export {
   type Solution,
 } from "./policy.ts";
 export { evaluateWithIo, type Io, valueWithIo } from "./suspension.ts";
+export { v1Findings } from "./v1.ts";

@@ -180,7 +180,7 @@ function readBlock(block: Block): Draft | Diagnostic {
       code: "rego_parse_error",
       message: error.message,
       at,
-      details: caretDetails(at.source.text, at.offset),
+      ...caretDetails(at.source.text, at.offset),
     };
   }
 }

@@ -83,10 +83,10 @@ export interface CallTerm {
   readonly args: readonly Term[];
   readonly at: Location;
 }
-/** `$"a {x}"`: literal parts are string terms, the others single expressions. */
+/** `$"a {x}"`: literal parts and constants in braces are terms, the others single expressions. */
 export interface TemplateString {
   readonly kind: "templatestring";
-  readonly parts: readonly (StringTerm | Expr)[];
+  readonly parts: readonly (ScalarTerm | Expr)[];
   readonly multiline: boolean;
   readonly at: Location;
 }

@@ -10,6 +10,7 @@ import type {
   NumberTerm,
   ObjectTerm,
   RefTerm,
+  ScalarTerm,
   SetTerm,
   StringTerm,
   Term,
@@ -138,4 +139,8 @@ export function operatorName(operator: RefTerm): string | undefined {
 
 export function isWildcard(term: Term): boolean {
   return term.kind === "var" && term.name.startsWith("$");
+}
+
+export function isScalar(term: Term): term is ScalarTerm {
+  return term.kind === "string" || term.kind === "number" || term.kind === "boolean" || term.kind === "null";
 }

@@ -1,8 +1,10 @@
+import type { Diagnostic } from "./ast.ts";
+
 /**
  * The two lines under a parse error: the source line without its leading tabs, and a caret below the place. As OPA does,
- * the caret counts bytes, and an error at white space points at the character before it.
+ * the caret counts bytes, and an error at white space points at the character before it. In JSON the line has its tabs.
  */
-export function caretDetails(text: string, offset: number): readonly string[] {
+export function caretDetails(text: string, offset: number): Required<Pick<Diagnostic, "details" | "structure">> {
   let at = Math.max(0, Math.min(offset, text.length - 1));
   while (at > 0 && /\s/.test(text[at] as string)) at--;
   let begin = at;
@@ -13,8 +15,9 @@ export function caretDetails(text: string, offset: number): readonly string[] {
   begin = Math.min(begin, end);
   const line = text.slice(begin, end);
   const shown = line.replace(/^\t+/, "");
-  const indent = utf8Length(line.slice(0, Math.max(0, at - begin))) - (line.length - shown.length);
-  return [shown, `${" ".repeat(Math.max(0, indent))}^`];
+  const idx = utf8Length(line.slice(0, Math.max(0, at - begin)));
+  const indent = idx - (line.length - shown.length);
+  return { details: [shown, `${" ".repeat(Math.max(0, indent))}^`], structure: { line, idx } };
 }
 
 function isLineEnd(char: string | undefined): boolean {

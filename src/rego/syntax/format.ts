@@ -1,4 +1,4 @@
-import { type Location, locationText, type Source } from "../../base/index.ts";
+import { type Location, locationText } from "../../base/index.ts";
 import { numberText, quoteGo } from "../value/index.ts";
 import type {
   Body,
@@ -11,6 +11,7 @@ import type {
   RefTerm,
   RegoVersion,
   Rule,
+  ScalarTerm,
   StringTerm,
   TemplateString,
   Term,
@@ -28,8 +29,6 @@ import {
   placedImports,
   repeatedWildcards,
 } from "./format-imports.ts";
-import { type ModuleOptions, parseModule, type SourceText } from "./module.ts";
-import type { ParseResult } from "./parse.ts";
 import { termToText } from "./text.ts";
 import { isReserved } from "./tokens.ts";
 import { visit } from "./traverse.ts";
@@ -44,16 +43,6 @@ export interface FormatOptions {
 /** A module in the layout of `opa fmt`. Lines break where the author broke them; comments stay beside what they were beside. */
 export function formatModule(module: Module, options: FormatOptions = {}): string {
   return new Formatter(module, options.target ?? "v1", options.dropV0Imports === true).run();
-}
-
-/** Reads and formats a policy. `--rego-v1` reads v0 and writes v0v1. */
-export function formatSource(
-  source: Source | SourceText,
-  options: FormatOptions & Pick<ModuleOptions, "version"> = {},
-): ParseResult<string> {
-  const target = options.target ?? "v1";
-  const parsed = parseModule(source, { version: options.version ?? (target === "v1" ? "v1" : "v0") });
-  return parsed.diagnostics === undefined ? { value: formatModule(parsed.value, options) } : parsed;
 }
 
 /**
@@ -876,17 +865,12 @@ class Formatter {
         this.#write(templateText(part, term.multiline));
         continue;
       }
-      const scalar = part.form.kind === "term" && part.with.length === 0 ? part.form.term.kind : "";
-      if (part.form.kind === "term" && (scalar === "number" || scalar === "boolean" || scalar === "null")) {
-        this.#write(termToText(part.form.term));
-        continue;
-      }
       this.#templateExpr(part, term.parts[i + 1]);
     }
     this.#write(quote);
   }
 
-  #templateExpr(expr: Expr, next: StringTerm | Expr | undefined): void {
+  #templateExpr(expr: Expr, next: ScalarTerm | Expr | undefined): void {
     this.#write("{");
     this.#level++;
     if (this.#lineEnd !== undefined) {
@@ -1176,7 +1160,8 @@ function stringText(term: StringTerm): string {
   return start === -1 ? quoteGo(term.value) : text.slice(start);
 }
 
-function templateText(part: StringTerm, raw: boolean): string {
+function templateText(part: ScalarTerm, raw: boolean): string {
+  if (part.kind !== "string") return termToText(part);
   const text = raw ? part.value : quoteGo(part.value);
   const escaped = text.replace(/(?<!\\)\{/g, "\\{");
   return raw ? escaped : escaped.slice(1, -1);

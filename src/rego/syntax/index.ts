@@ -22,7 +22,7 @@ export {
   stringTerm,
   varTerm,
 } from "./construct.ts";
-export { type FormatOptions, formatModule, formatSource } from "./format.ts";
+export { type FormatOptions, formatModule } from "./format.ts";
 export { type JsonOptions, moduleToJson, termToJson } from "./json.ts";
 export { type ModuleOptions, parseModule, parseModuleInSteps, type SourceText } from "./module.ts";
 export {

@@ -178,20 +178,13 @@ class Writer {
         return [this.term(term.operator), ...term.args.map((arg) => this.term(arg))];
       case "templatestring":
         return {
-          parts: term.parts.length === 0 ? null : term.parts.map((part) => this.#templatePart(part)),
+          parts:
+            term.parts.length === 0
+              ? null
+              : term.parts.map((part) => ("form" in part ? this.#expr(part) : this.term(part))),
           multi_line: term.multiline,
         };
     }
-  }
-
-  /** OPA keeps constants in braces as terms, other parts as expressions. */
-  #templatePart(part: Term | Expr): Value {
-    if (!("form" in part)) return this.term(part);
-    const { form } = part;
-    const scalar =
-      form.kind === "term" &&
-      (form.term.kind === "null" || form.term.kind === "boolean" || form.term.kind === "number");
-    return scalar && part.with.length === 0 ? this.term(form.term) : this.#expr(part);
   }
 
   #annotations(block: Annotations): Json {
@@ -222,8 +215,8 @@ class Writer {
               ref,
             })),
           }),
-      scope: block.scope,
       ...(schemas === undefined ? {} : { schemas: schemas.map((item) => schemaJson(item)) }),
+      scope: block.scope,
       ...(title === undefined ? {} : { title }),
     };
   }

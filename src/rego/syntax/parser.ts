@@ -74,7 +74,7 @@ export class Parser extends LiteralParser {
       code: "rego_parse_error",
       message: error.message,
       at: error.at,
-      details: caretDetails(this.source.text, error.at.offset),
+      ...caretDetails(this.source.text, error.at.offset),
     };
   }
 

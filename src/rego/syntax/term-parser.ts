@@ -1,10 +1,11 @@
 import type { Location } from "../../base/index.ts";
 import { parseNumber } from "../value/index.ts";
-import type { Body, CallTerm, Expr, RefTerm, StringTerm, Term, VarTerm } from "./ast.ts";
+import type { Body, CallTerm, Expr, RefTerm, ScalarTerm, Term, VarTerm } from "./ast.ts";
 import { distinctEntries, distinctItems } from "./compare.ts";
 import {
   booleanTerm,
   callTerm,
+  isScalar,
   numberTerm,
   objectTerm,
   operatorName,
@@ -412,7 +413,7 @@ export abstract class TermParser extends TokenStream {
       this.error(start, "template strings are not supported by current capabilities");
       return undefined;
     }
-    const parts: (StringTerm | Expr)[] = [];
+    const parts: (ScalarTerm | Expr)[] = [];
     for (;;) {
       const { part, comments } = this.token;
       if (part === undefined) {
@@ -434,7 +435,7 @@ export abstract class TermParser extends TokenStream {
         return undefined;
       }
       const { form } = literal;
-      parts.push(form.kind === "term" && form.term.kind === "string" && !commented ? form.term : literal);
+      parts.push(form.kind === "term" && isScalar(form.term) && !commented ? form.term : literal);
       if (!this.is("}")) {
         this.error(this.here(), "expected } to end template string expression");
         return undefined;

@@ -1,5 +1,5 @@
 import { numberText, quoteGo } from "../value/index.ts";
-import type { Body, Expr, Head, Import, RefTerm, Rule, StringTerm, Term, With } from "./ast.ts";
+import type { Body, Expr, Head, Import, RefTerm, Rule, ScalarTerm, Term, With } from "./ast.ts";
 import { isBuiltinInfix, infixOf } from "./builtin-names.ts";
 import { sortedEntries, sortedItems } from "./compare.ts";
 import { isWildcard, operatorName } from "./construct.ts";
@@ -71,14 +71,9 @@ function headToText(term: Term): string {
   return `(${headToText(term.args[0] as Term)} ${infix} ${headToText(term.args[1] as Term)})`;
 }
 
-function templatePartToText(part: StringTerm | Expr): string {
-  if ("form" in part) {
-    const { form } = part;
-    const scalar =
-      form.kind === "term" &&
-      (form.term.kind === "null" || form.term.kind === "boolean" || form.term.kind === "number");
-    return scalar && part.with.length === 0 ? termToText(form.term) : `{${exprToText(part)}}`;
-  }
+function templatePartToText(part: ScalarTerm | Expr): string {
+  if ("form" in part) return `{${exprToText(part)}}`;
+  if (part.kind !== "string") return termToText(part);
   return quoteGo(part.value)
     .slice(1, -1)
     .replace(/(?<!\\)\{/g, "\\{");

@@ -1,10 +1,11 @@
 import { describe, expect, test } from "vitest";
-import { type FormatOptions, formatSource } from "../../../src/rego/syntax/index.ts";
+import { type FormatOptions, formatModule, parseModule } from "../../../src/rego/syntax/index.ts";
 
 function format(text: string, options: FormatOptions = {}): string {
-  const { value, diagnostics } = formatSource({ file: "t.rego", text }, options);
+  const version = options.target === undefined || options.target === "v1" ? "v1" : "v0";
+  const { value, diagnostics } = parseModule({ file: "t.rego", text }, { version });
   if (value === undefined) throw new Error(diagnostics?.[0]?.message);
-  return value;
+  return formatModule(value, options);
 }
 
 // Outputs of `opa fmt` 1.20.2.
@@ -39,6 +40,12 @@ describe("layout", () => {
       "package a\n\np if q with input as 1 with data.x as 2\n",
     ],
     ["template strings", 'package a\np := $"a {  x+1 } \\{"', 'package a\n\np := $"a {x + 1} \\{"\n'],
+    ["constants in template strings", 'package a\np := $"{ 1 }{ true }{"b"}"', 'package a\n\np := $"1trueb"\n'],
+    [
+      "constants with a comment in template strings",
+      'package a\np := $"{ # c\n42}"',
+      'package a\n\np := $"{ # c\n\t42}"\n',
+    ],
   ])("%s", (_, text, want) => {
     expect(format(text)).toBe(want);
   });
