@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type Server } from "node:http";
 import { createServer as createTlsServer } from "node:https";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, connect } from "node:net";
 
 export interface Recorded {
   readonly method: string;
@@ -54,6 +54,18 @@ export class RecordingServer {
       });
     });
     return recorder;
+  }
+
+  /** Serves as a proxy too: whatever a client wants to reach by CONNECT, it reaches the other server. */
+  tunnelTo(other: RecordingServer): void {
+    this.#server.on("connect", (_request, socket) => {
+      const onward = connect(other.port, "127.0.0.1", () => {
+        socket.write("HTTP/1.1 200 OK\r\n\r\n");
+        socket.pipe(onward).pipe(socket);
+      });
+      onward.on("error", () => socket.destroy());
+      socket.on("error", () => onward.destroy());
+    });
   }
 
   get url(): string {
