@@ -113,18 +113,14 @@ anchors contains "*"
 
 anchors contains concat("", ["principal:", principal])
 
-anchors contains concat("", ["ns:", parts[i + 1]]) if {
-	parts := split(principal, "/")
-	some i
-	parts[i] == "ns"
-	count(parts) > i + 2
+anchors contains concat("", ["ns:", principal_parts[i + 1]]) if {
+	some i, "ns" in principal_parts
+	count(principal_parts) > i + 2
 }
 
-anchors contains concat("", ["sa:", parts[i + 1]]) if {
-	parts := split(principal, "/")
-	some i
-	parts[i] == "sa"
-}
+anchors contains concat("", ["sa:", principal_parts[i + 1]]) if some i, "sa" in principal_parts
+
+principal_parts := split(principal, "/")
 
 anchors contains concat("", ["host:", host])
 
@@ -342,10 +338,6 @@ values("principal", _) := [principal]
 
 values("method", _) := [method]
 
-values("path", _) := [path]
-
-values("host", _) := [host]
-
 values("port", _) := [port]
 
 values("sni", _) := [sni]
@@ -506,6 +498,10 @@ port_or_none := port
 const LITERAL = `normal_host(name) := name
 
 normal_path(text) := text
+
+values("path", _) := [path]
+
+values("host", _) := [host]
 `;
 
 const NORMALIZING = String.raw`# ---- hardening beyond Istio's literal reading, by the settings under cardea.mesh
@@ -534,30 +530,60 @@ merged(text) := regex.replace(text, "/+", "/") if {
 	tables.mesh.path_normalization in {"MERGE_SLASHES", "DECODE_AND_MERGE_SLASHES"}
 } else := text
 
-# RFC 3986, 5.2.4: a segment is gone when, from it on, more ".." than other segments have been seen at some point.
-without_dots(text) := concat("/", array.concat(kept, tail)) if {
+# RFC 3986, 5.2.4: a segment is gone when, from it on, more ".." than other segments have been seen at some point. Sums and
+# maxima go by blocks, so that a path of ten thousand segments is no more work than its length.
+without_dots(text) := concat("/", array.concat(array.concat([parts[0]], kept), tail)) if {
 	regex.match("(^|/)\\.\\.?(/|$)", text)
 	parts := split(text, "/")
-	kept := [part | some i, part in parts; stays(parts, i, part)]
+	heights := running_sums([climb(part) | some part in parts])
+	peaks := [max(array.slice(heights, first, first + 128)) | some first in numbers.range_step(0, count(parts) - 1, 128)]
+	gone := {i |
+		some i, height in heights
+		block := floor(i / 128)
+		later := array.slice(heights, i + 1, (block + 1) * 128)
+		max(array.concat(later, array.slice(peaks, block + 1, count(peaks)))) > height
+	}
+	kept := [part | some i, part in parts; i > 0; not part in {".", ".."}; not i in gone]
 	tail := [empty | empty := ""; parts[count(parts) - 1] in {".", ".."}]
 } else := text
 
-stays(_, 0, _)
+climb("..") := 1
 
-stays(parts, i, part) if {
-	i > 0
-	not part in {".", ".."}
-	not taken_back(parts, i)
+climb(".") := 0
+
+climb(part) := -1 if not part in {".", ".."}
+
+running_sums(steps) := [height |
+	some i, _ in steps
+	block := floor(i / 128)
+	height := sum(array.slice(before, 0, block)) + sum(array.slice(steps, block * 128, i + 1))
+] if {
+	before := [sum(array.slice(steps, first, first + 128)) | some first in numbers.range_step(0, count(steps) - 1, 128)]
 }
 
-taken_back(parts, i) if {
-	some j, last in parts
-	j > i
-	last == ".."
-	ups := count([1 | some k in numbers.range(i + 1, j); parts[k] == ".."])
-	downs := count([1 | some k in numbers.range(i + 1, j); not parts[k] in {".", ".."}])
-	ups > downs
+# ---- values that no normalised request has: where they restrict, they also count as they are written
+
+literal_path := split(split(http.path, "?")[0], "#")[0]
+
+literal_host := ascii_lower(http.host)
+
+anchors contains concat("", ["host:", literal_host])
+
+anchors contains concat("", ["path:", literal_path])
+
+anchors contains concat("", ["dir:/", parts[1], "/"]) if {
+	parts := split(literal_path, "/")
+	count(parts) > 2
+	parts[0] == ""
 }
+
+values("path", condition) := [path] if not condition.literal
+
+values("path", condition) := [path, literal_path] if condition.literal
+
+values("host", condition) := [host] if not condition.literal
+
+values("host", condition) := [host, literal_host] if condition.literal
 `;
 
 const SCHEDULES = `# ---- Schedule

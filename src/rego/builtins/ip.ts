@@ -39,6 +39,15 @@ export function parseCidr(text: string): IpNetwork | undefined {
   return { ...address, prefix };
 }
 
+/** Whether `parseCidr` reads a text. */
+export function isCidr(text: string): boolean {
+  // The common case, without big integers.
+  const slash = text.indexOf("/");
+  if (slash > 0 && ipv4Value(text.slice(0, slash)) !== undefined && /^\d{1,6}$/.test(text.slice(slash + 1)))
+    return Number(text.slice(slash + 1)) <= 32;
+  return parseCidr(text) !== undefined;
+}
+
 /** The network's first address. */
 export function maskedValue({ bits, value, prefix }: IpNetwork): bigint {
   const host = BigInt(bits - prefix);
@@ -87,8 +96,8 @@ function parseIpv4(text: string): IpAddress | undefined {
   return value === undefined ? undefined : { bits: 32, value: BigInt(value) };
 }
 
-/** Four decimal fields without leading zeros. */
-function ipv4Value(text: string): number | undefined {
+/** The integer of four decimal fields without leading zeros; undefined for anything else. */
+export function ipv4Value(text: string): number | undefined {
   let value = 0;
   let field = 0;
   let digits = 0;

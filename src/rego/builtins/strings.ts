@@ -310,7 +310,10 @@ export const stringBuiltins: readonly Builtin[] = [
       for (const part of parts) length += part.length;
       checkTextSize(length);
       context.spend(length >> 8);
-      return parts.join(delimiter);
+      if (delimiter !== "" || parts.length > 8) return parts.join(delimiter);
+      let text = "";
+      for (const part of parts) text += part;
+      return text;
     },
   }),
   defineBuiltin({

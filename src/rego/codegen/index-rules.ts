@@ -1,7 +1,7 @@
 import { eachInSteps, mapInSteps, type Steps } from "../../base/index.ts";
-import { EMPTY_INDEX, type IndexTest, indexKey, type RuleIndex } from "../runtime/index.ts";
+import { EMPTY_INDEX, type IndexTest, type RuleIndex } from "../runtime/index.ts";
 import type { Body, Expr, Rule, Term } from "../syntax/index.ts";
-import { isArray, isObject, isSet, type Value } from "../value/index.ts";
+import { canonicalText, isArray, isObject, isSet, type Value } from "../value/index.ts";
 import { constantOf } from "./constants.ts";
 
 /** A reference that an index can test: a path of strings below `input` or below an argument of a function. */
@@ -60,7 +60,8 @@ function* build(entries: readonly Entry[], slotOf: (text: string) => number, dep
   const reference = entries.length < MIN_ENTRIES || depth > MAX_DEPTH ? undefined : yield* busiestReference(entries);
   if (reference === undefined)
     return entries.length === 0 ? EMPTY_INDEX : { always: entries.map((entry) => entry.definition), test: undefined };
-  const equal = new Map<string, Entry[]>();
+  const strings = new Map<string, Entry[]>();
+  const others = new Map<string, Entry[]>();
   const prefixes = new Map<number, Map<string, Entry[]>>();
   const rest: Entry[] = [];
   yield* eachInSteps(entries, (entry) => {
@@ -71,7 +72,12 @@ function* build(entries: readonly Entry[], slotOf: (text: string) => number, dep
     }
     const remaining = { definition: entry.definition, conditions: entry.conditions.filter((one) => one !== condition) };
     if (condition.kind === "equal") {
-      for (const key of new Set(condition.values.map(indexKey))) push(equal, key, remaining);
+      const texts = new Set<string>();
+      for (const value of condition.values) {
+        if (typeof value !== "string") texts.add(canonicalText(value));
+        else if (strings.get(value)?.at(-1) !== remaining) push(strings, value, remaining);
+      }
+      for (const text of texts) push(others, text, remaining);
     } else {
       let byText = prefixes.get(condition.prefix.length);
       if (byText === undefined) {
@@ -90,12 +96,14 @@ function* build(entries: readonly Entry[], slotOf: (text: string) => number, dep
     }
     return indexes;
   };
-  const belowEqual = yield* below(equal);
+  const belowStrings = yield* below(strings);
+  const belowOthers = yield* below(others);
   const belowPrefixes = new Map<number, ReadonlyMap<string, RuleIndex>>();
   for (const [length, byText] of prefixes) belowPrefixes.set(length, yield* below(byText));
   const test: IndexTest = {
     reference: slot,
-    equal: belowEqual,
+    strings: belowStrings,
+    others: belowOthers,
     prefixes: belowPrefixes,
     rest: rest.length === 0 ? undefined : yield* build(rest, slotOf, depth + 1),
   };
@@ -106,6 +114,10 @@ function push<K>(map: Map<K, Entry[]>, key: K, entry: Entry): void {
   const list = map.get(key);
   if (list === undefined) map.set(key, [entry]);
   else list.push(entry);
+}
+
+function indexKey(value: Value): string {
+  return typeof value === "string" ? `"${value}` : canonicalText(value);
 }
 
 /** The reference most entries test, if that tells at least some of them apart. */

@@ -65,6 +65,7 @@ const INLINE: ReadonlyMap<string, Make> = new Map<string, Make>([
   ["startswith", strings((a, b) => js`${a}.startsWith(${b})`)],
   ["endswith", strings((a, b) => js`${a}.endsWith(${b})`)],
   ["contains", strings((a, b) => js`${a}.includes(${b})`)],
+  ["count", (a) => ({ kind: "guarded", when: js`Array.isArray(${a})`, code: js`${a}.length` })],
   ["plus", integers((a, b) => js`${a} + ${b}`)],
   ["minus", integers((a, b) => js`${a} - ${b}`)],
 ]);

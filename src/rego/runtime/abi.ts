@@ -99,7 +99,7 @@ function keysOf(value: Value): readonly Value[] | null | undefined {
 /** `keysOf` where nobody can see the order. */
 function anyKeysOf(value: Value): readonly Value[] | null | undefined {
   if (isArray(value)) return null;
-  if (value instanceof RegoSet) return [...value.values()];
+  if (value instanceof RegoSet) return value.members();
   if (value instanceof RegoObject) return [...value.keys()];
   return typeof value === "object" && isObject(value) ? Object.keys(value) : undefined;
 }

@@ -19,4 +19,4 @@ export {
   operandTypeError,
 } from "./errors.ts";
 export { type DataPath, Evaluation, type Mock, Session, type SessionOptions, type Tracer } from "./evaluation.ts";
-export { candidates, EMPTY_INDEX, type IndexTest, indexKey, type RuleIndex } from "./rule-index.ts";
+export { candidates, EMPTY_INDEX, type IndexTest, type RuleIndex } from "./rule-index.ts";

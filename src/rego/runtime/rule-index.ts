@@ -13,8 +13,10 @@ export interface RuleIndex {
 export interface IndexTest {
   /** Which of the values handed to `candidates`. */
   readonly reference: number;
-  /** By the canonical text of the value the reference must equal. */
-  readonly equal: ReadonlyMap<string, RuleIndex>;
+  /** By the string the reference must equal. */
+  readonly strings: ReadonlyMap<string, RuleIndex>;
+  /** By the canonical text of the value it must equal, where that is no string. */
+  readonly others: ReadonlyMap<string, RuleIndex>;
   /** By the prefix the reference must have, grouped by its length. */
   readonly prefixes: ReadonlyMap<number, ReadonlyMap<string, RuleIndex>>;
   /** Definitions with no test on this reference. */
@@ -30,7 +32,7 @@ export function candidates(index: RuleIndex, values: readonly (Value | undefined
   let found = index.always;
   const value = values[test.reference];
   if (value !== undefined) {
-    const same = test.equal.get(typeof value === "string" ? `"${value}` : canonicalText(value));
+    const same = typeof value === "string" ? test.strings.get(value) : otherThanString(test, value);
     if (same !== undefined) found = join(found, candidates(same, values));
     if (typeof value === "string") {
       for (const [length, byText] of test.prefixes) {
@@ -43,9 +45,8 @@ export function candidates(index: RuleIndex, values: readonly (Value | undefined
   return test.rest === undefined ? found : join(found, candidates(test.rest, values));
 }
 
-/** The key under which `equal` holds a value. */
-export function indexKey(value: Value): string {
-  return typeof value === "string" ? `"${value}` : canonicalText(value);
+function otherThanString({ others }: IndexTest, value: Value): RuleIndex | undefined {
+  return others.size === 0 ? undefined : others.get(canonicalText(value));
 }
 
 function join(a: readonly number[], b: readonly number[]): readonly number[] {

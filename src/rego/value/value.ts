@@ -224,6 +224,7 @@ export class RegoSet {
   readonly #scalars = new Map<ScalarKey, Value>();
   #composites: Composites | undefined;
   #sorted: readonly Value[] | undefined;
+  #members: readonly Value[] | undefined;
 
   static of(members: Iterable<Value>): RegoSet {
     const set = new RegoSet();
@@ -253,6 +254,7 @@ export class RegoSet {
       if (!this.#scalars.has(scalar)) {
         this.#scalars.set(scalar, value);
         this.#sorted = undefined;
+        this.#members = undefined;
       }
       return;
     }
@@ -260,13 +262,20 @@ export class RegoSet {
     if (this.#composites.find(value) === undefined) {
       this.#composites.insert({ key: value, value });
       this.#sorted = undefined;
+      this.#members = undefined;
     }
   }
 
   /** Members in Rego's order. */
   sorted(): readonly Value[] {
-    this.#sorted ??= [...this.values()].sort(compareValues);
+    this.#sorted ??= [...this.members()].sort(compareValues);
     return this.#sorted;
+  }
+
+  /** Members in no particular order; the same list until one is added. */
+  members(): readonly Value[] {
+    this.#members ??= this.#composites === undefined ? [...this.#scalars.values()] : [...this.values()];
+    return this.#members;
   }
 
   /** Members in no particular order. */

@@ -81,6 +81,13 @@ describe("net.cidr_contains", () => {
     { cidr: "10.0.0.0/8", inner: "10.1.0.0/16", want: true },
     { cidr: "10.1.0.0/16", inner: "10.0.0.0/8", want: false },
     { cidr: "0.0.0.0/0", inner: "1.2.3.4", want: true },
+    { cidr: "0.0.0.0/0", inner: "255.255.255.255", want: true },
+    { cidr: "255.255.255.255/32", inner: "255.255.255.255", want: true },
+    { cidr: "255.255.255.255/32", inner: "255.255.255.254", want: false },
+    { cidr: "10.1.2.3/8", inner: "10.255.255.255", want: true },
+    { cidr: "10.1.2.3/31", inner: "10.1.2.4", want: false },
+    { cidr: "10.0.0.0/8", inner: "::ffff:10.1.2.3", want: true },
+    { cidr: "10.0.0.0/8", inner: "2001:db8::1", want: false },
     { cidr: "::/0", inner: "1.2.3.4", want: false },
     { cidr: "2001:db8::/32", inner: "2001:db8:ffff::1", want: true },
     { cidr: "::ffff:10.0.0.0/104", inner: "10.1.2.3", want: true },
@@ -104,7 +111,10 @@ test("net.cidr_intersects", () => {
 
 test("net.cidr_is_valid", () => {
   expect(call("net.cidr_is_valid", "1.2.3.4/08")).toBe(true);
-  expect(call("net.cidr_is_valid", "1.2.3.4/-1")).toBe(false);
+  expect(call("net.cidr_is_valid", "1.2.3.4/32")).toBe(true);
+  expect(call("net.cidr_is_valid", "2001:db8::/129")).toBe(false);
+  for (const text of ["1.2.3.4/-1", "1.2.3.4/33", "1.2.3.4/", "1.2.3.4", "01.2.3.4/8", "1.2.3/8", "/8", "1.2.3.4/8/8"])
+    expect(call("net.cidr_is_valid", text)).toBe(false);
   expect(call("net.cidr_is_valid", 1)).toBe(false);
 });
 

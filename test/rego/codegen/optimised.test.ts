@@ -44,6 +44,34 @@ test("the plain build tries every rule, the optimised one only those its index l
   expect(reads(true)).toBeLessThan(7);
 });
 
+test("an index over values of all kinds leaves the same rules as trying them all", () => {
+  const tests = [
+    '== "1"',
+    "== 1",
+    "== true",
+    "== null",
+    '== ["1"]',
+    '== {"a": 1}',
+    'in {"1", 1}',
+    'in ["x", "x", 2]',
+    "== 1.0",
+  ];
+  const modules = [
+    `package p\n\n${tests.map((test, i) => `s contains ${i} if input.x ${test}`).join("\n\n")}\n\ns contains 99 if startswith(input.x, "x")\n`,
+  ];
+  const [optimised, plain] = [true, false].map((wanted) =>
+    buildOf({ modules, query: "data.p.s", data: {}, builtins: nodeBuiltins }, wanted),
+  ) as [Answer, Answer];
+  const answers = ['"1"', "1", "1.0", "true", "null", '["1"]', '{"a": 1}', '"x"', '"xy"', "2", "[]", '"\\"1"'].map(
+    (x) => {
+      const input = parseJson(`{"x": ${x}}`);
+      expect(textOf(optimised(input)), x).toBe(textOf(plain(input)));
+      return textOf(plain(input));
+    },
+  );
+  expect(answers.slice(0, 4)).toEqual(["[0,6]", "[1,6,8]", "[1,6,8]", "[2]"]);
+});
+
 function builtFrom({ modules, data, entrypoint }: BenchPolicy, optimised: boolean): Answer {
   const query = `data.${entrypoint.join(".")}`;
   return buildOf({ modules, query, data: parseJson(JSON.stringify(data ?? {})), builtins: nodeBuiltins }, optimised);
