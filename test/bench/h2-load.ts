@@ -27,6 +27,7 @@ export interface LoadResult {
   readonly p50Us: number;
   readonly p99Us: number;
   readonly p999Us: number;
+  readonly maxUs: number;
 }
 
 const HEADERS = 1;
@@ -60,6 +61,7 @@ export async function load(options: LoadOptions): Promise<LoadResult> {
     p50Us: percentile(0.5),
     p99Us: percentile(0.99),
     p999Us: percentile(0.999),
+    maxUs: percentile(1),
   };
 }
 

@@ -90,12 +90,16 @@ if (isWanted("server")) {
 }
 
 if (isWanted("reload")) {
-  const reload = await benchReload(values.main, loader, { rate: Number(values.rate), rounds, durationMs });
-  figures.reload = reload;
-  const { rate, reloads, failed, quiet, reloading, p99Ratio } = reload;
-  console.log(`reload under load: ${reloads} reloads, one a second, at ${rate} checks/s; failed ${failed}`);
-  console.log(`  p99 without ${formatSpread(quiet.p99Us)} µs, with ${formatSpread(reloading.p99Us)} µs`);
-  console.log(`  round by round ${formatSpread(p99Ratio, 2)} times`);
+  const rows = await benchReload(values.main, loader, { rate: Number(values.rate), rounds, durationMs });
+  figures.reload = rows;
+  console.log(`reload under load, ${values.rate} checks/s`);
+  for (const { name, everyMs, reloads, failed, quiet, reloading, p99Ratio } of rows) {
+    console.log(`  ${name}: ${reloads} reloads, one in ${everyMs / 1000} s; failed ${failed}`);
+    console.log(`    p50 without ${formatSpread(quiet.p50Us)} µs, with ${formatSpread(reloading.p50Us)} µs`);
+    console.log(`    p99 without ${formatSpread(quiet.p99Us)} µs, with ${formatSpread(reloading.p99Us)} µs`);
+    console.log(`    p99 round by round ${formatSpread(p99Ratio, 2)} times`);
+    console.log(`    slowest without ${formatSpread(quiet.maxUs)} µs, with ${formatSpread(reloading.maxUs)} µs`);
+  }
 }
 
 if (isWanted("prototype")) {
