@@ -25,8 +25,17 @@ export function lowerCondition(policy: AuthorizationPolicy, list: FieldValues, m
   condition.field = list.name;
   condition.line = policy.places.row(list.start);
   if (list.negated) condition.negated = true;
-  if (isGuard(policy, list.negated)) condition.restricts = true;
+  if (isGuard(policy, list.negated)) {
+    condition.restricts = true;
+    if (list.values.some(({ text }) => isOutOfReach(list.attribute.kind, text, mesh))) condition.literal = true;
+  }
   return condition;
+}
+
+/** No normalised request has such a host or path: a policy that forbids it would forbid nothing. */
+function isOutOfReach(kind: FieldValues["attribute"]["kind"], text: string, mesh: MeshSettings): boolean {
+  if (kind === "host") return mesh.normalizeHosts && /:|\.$/.test(text);
+  return kind === "path" && mesh.pathNormalization !== "NONE" && /[%\\;]|\/\/|\/\.{1,2}(?:\/|$)/.test(text);
 }
 
 /** Does a match of the condition's values count against the request? */

@@ -37,6 +37,8 @@ decision := object.union(verdict, {
 # PeerAuthentication, then DENY, then ALLOW. No ALLOW policy for the workload: allowed. Some, and none matches: denied.
 verdict := {"allowed": false, "reason": "mtls_required", "by": peer.by} if {
 	mtls_required
+} else := {"allowed": false, "reason": "default_deny"} if {
+	tortuous
 } else := {"allowed": false, "reason": "deny", "by": describe(min(denied_by))} if {
 	count(denied_by) > 0
 } else := {"allowed": true, "reason": "no_policy"} if {
@@ -58,6 +60,8 @@ dry_allowed_by := matched("dry_allow")
 default dry_run_allowed := true
 
 dry_run_allowed := false if mtls_required
+
+dry_run_allowed := false if tortuous
 
 dry_run_allowed := false if count(denied_by) > 0
 
@@ -266,9 +270,6 @@ method := name if {
 	name := http.method
 	name != ""
 }
-
-# RBAC compares the path without query and fragment, and decodes nothing.
-path := normal_path(split(split(http.path, "?")[0], "#")[0])
 
 host := normal_host(ascii_lower(name)) if {
 	name := http.host
@@ -497,7 +498,10 @@ port_or_none := port
 
 const LITERAL = `normal_host(name) := name
 
-normal_path(text) := text
+# RBAC compares the path without query and fragment, and decodes nothing.
+path := split(split(http.path, "?")[0], "#")[0]
+
+tortuous := false
 
 values("path", _) := [path]
 
@@ -518,9 +522,27 @@ default normalizes_paths := false
 
 normalizes_paths if tables.mesh.path_normalization != "NONE"
 
-normal_path(text) := text if not normalizes_paths
+literal_path := split(split(http.path, "?")[0], "#")[0]
 
-normal_path(text) := without_dots(merged(without_parameters(strings.replace_n(tables.mesh.path_escapes, text)))) if normalizes_paths
+path := literal_path if not normalizes_paths
+
+path := without_dots(plain_path) if {
+	normalizes_paths
+	not tortuous
+}
+
+plain_path := merged(without_parameters(strings.replace_n(tables.mesh.path_escapes, literal_path)))
+
+# So many segments with dots among them are no path anybody asks for, but work that grows with their square: denied.
+default tortuous := false
+
+tortuous if {
+	normalizes_paths
+	strings.count(plain_path, "/") > 64
+	regex.match(dot_segment, plain_path)
+}
+
+dot_segment := "(^|/)\\.\\.?(/|$)"
 
 without_parameters(text) := regex.replace(text, ";[^/]*", "") if {
 	tables.mesh.ignore_path_parameters
@@ -530,19 +552,13 @@ merged(text) := regex.replace(text, "/+", "/") if {
 	tables.mesh.path_normalization in {"MERGE_SLASHES", "DECODE_AND_MERGE_SLASHES"}
 } else := text
 
-# RFC 3986, 5.2.4: a segment is gone when, from it on, more ".." than other segments have been seen at some point. Sums and
-# maxima go by blocks, so that a path of ten thousand segments is no more work than its length.
+# RFC 3986, 5.2.4: a segment is gone when, from it on, more ".." than other segments have been seen at some point.
 without_dots(text) := concat("/", array.concat(array.concat([parts[0]], kept), tail)) if {
-	regex.match("(^|/)\\.\\.?(/|$)", text)
+	regex.match(dot_segment, text)
 	parts := split(text, "/")
-	heights := running_sums([climb(part) | some part in parts])
-	peaks := [max(array.slice(heights, first, first + 128)) | some first in numbers.range_step(0, count(parts) - 1, 128)]
-	gone := {i |
-		some i, height in heights
-		block := floor(i / 128)
-		later := array.slice(heights, i + 1, (block + 1) * 128)
-		max(array.concat(later, array.slice(peaks, block + 1, count(peaks)))) > height
-	}
+	climbs := [climb(part) | some part in parts]
+	heights := [sum(array.slice(climbs, 0, i + 1)) | some i, _ in climbs]
+	gone := {i | some i, height in heights; max(array.slice(heights, i + 1, count(heights))) > height}
 	kept := [part | some i, part in parts; i > 0; not part in {".", ".."}; not i in gone]
 	tail := [empty | empty := ""; parts[count(parts) - 1] in {".", ".."}]
 } else := text
@@ -553,17 +569,7 @@ climb(".") := 0
 
 climb(part) := -1 if not part in {".", ".."}
 
-running_sums(steps) := [height |
-	some i, _ in steps
-	block := floor(i / 128)
-	height := sum(array.slice(before, 0, block)) + sum(array.slice(steps, block * 128, i + 1))
-] if {
-	before := [sum(array.slice(steps, first, first + 128)) | some first in numbers.range_step(0, count(steps) - 1, 128)]
-}
-
 # ---- values that no normalised request has: where they restrict, they also count as they are written
-
-literal_path := split(split(http.path, "?")[0], "#")[0]
 
 literal_host := ascii_lower(http.host)
 

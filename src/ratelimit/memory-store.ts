@@ -1,6 +1,6 @@
 import { type Counter, take, UNUSED } from "./algorithms.ts";
 import { checkCost, type RateLimit, type Verdict } from "./limit.ts";
-import { type RateLimitStore, StoreError } from "./store.ts";
+import { keptKey, type RateLimitStore, StoreError } from "./store.ts";
 
 interface Entry {
   readonly counter: Counter;
@@ -39,7 +39,7 @@ export class MemoryStore implements RateLimitStore {
   take(limit: RateLimit, key: string, cost: number): Verdict {
     checkCost(limit, cost);
     const now = this.#clock();
-    const name = `${limit.name}\0${key}`;
+    const name = `${limit.name}\0${keptKey(key)}`;
     const known = this.#usable.get(name) ?? this.#exhausted.get(name);
     if (known === undefined && this.size >= this.#maxKeys) this.#makeRoom(now);
     const { verdict, counter, expiresAtMs } = take(limit, known?.counter ?? UNUSED, cost, now);

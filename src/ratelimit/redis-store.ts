@@ -1,8 +1,7 @@
-import { createHash } from "node:crypto";
 import { Cluster, Redis, type RedisOptions } from "ioredis";
 import { Breaker, type BreakerOptions } from "./breaker.ts";
 import { checkCost, type RateLimit, type Verdict } from "./limit.ts";
-import { type RateLimitStore, StoreError } from "./store.ts";
+import { keptKey, type RateLimitStore, StoreError } from "./store.ts";
 
 /**
  * Counters in Redis or Valkey, shared by all replicas. One round trip per attempt, one key per script (so that any node of a
@@ -22,9 +21,6 @@ export interface RedisStoreOptions extends BreakerOptions {
   /** More of ioredis's: TLS files, user name and the like. */
   readonly redis?: Omit<RedisOptions, "replyMapping" | "retryStrategy" | "enableOfflineQueue">;
 }
-
-/** Keys longer than this are kept as their digest. */
-const MAX_KEY = 200;
 
 /** The same arithmetic as `algorithms.ts`. Returns allowed, remaining, reset and wait, in whole numbers. */
 const SCRIPT = `
@@ -122,8 +118,7 @@ export class RedisStore implements RateLimitStore {
 
   /** The algorithm is part of the key: the two keep different things. */
   #keyOf({ name, algorithm }: RateLimit, key: string): string {
-    const kept = key.length > MAX_KEY ? `#${createHash("sha256").update(key).digest("base64url")}` : key;
-    return `${this.#prefix}${algorithm === "token-bucket" ? "b" : "w"}:${name}:${kept}`;
+    return `${this.#prefix}${algorithm === "token-bucket" ? "b" : "w"}:${name}:${keptKey(key)}`;
   }
 }
 

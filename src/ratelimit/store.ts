@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import type { RateLimit, Verdict } from "./limit.ts";
 
 /** Where counters live. */
@@ -28,4 +29,15 @@ export class StoreError extends Error {
     super(message, options);
     this.code = code;
   }
+}
+
+const MAX_KEY = 200;
+
+/**
+ * A key as stores keep it. What is long, such as a header that clients choose, is kept as its digest: stores are bounded in
+ * keys, and with it in bytes. No key can pose as the digest of another.
+ */
+export function keptKey(key: string): string {
+  if (key.length <= MAX_KEY && !key.startsWith("#")) return key;
+  return `#${createHash("sha256").update(key).digest("base64url")}`;
 }

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { compileIstio, DECISION_PATH, DEFAULT_MESH } from "../../src/istio/index.ts";
+import { compileIstio, DECISION_PATH, DEFAULT_MESH, type MeshSettings } from "../../src/istio/index.ts";
 import { compile } from "../../src/rego/engine/index.ts";
 import type { JsonObject, Value } from "../../src/rego/value/index.ts";
 import { countingLimiter, istioDecider, type TestRequest, toTestInput } from "../support/istio-request.ts";
@@ -309,6 +309,47 @@ describe("hardening beyond Istio's literal reading", () => {
     ).toEqual(denied);
   });
 
+  test.for<[string, Partial<MeshSettings>, TestRequest]>([
+    ["hosts: ['secret.example.com:8443']", { normalizeHosts: true }, { host: "Secret.example.com:8443" }],
+    ["hosts: ['*:8443']", { normalizeHosts: true }, { host: "secret.example.com:8443" }],
+    ["hosts: ['secret.example.com:*']", { normalizeHosts: true }, { host: "secret.example.com:8443" }],
+    ["hosts: [secret.example.com.]", { normalizeHosts: true }, { host: "secret.example.com." }],
+    ["paths: ['/a%2Fb']", { pathNormalization: "DECODE_AND_MERGE_SLASHES" }, { path: "/a%2Fb" }],
+    ["paths: ['/%61/*']", { pathNormalization: "BASE" }, { path: "/%61/b?c" }],
+    ["paths: ['//x']", { pathNormalization: "MERGE_SLASHES" }, { path: "//x" }],
+    ["paths: ['/x/../y']", { pathNormalization: "BASE" }, { path: "/x/../y" }],
+  ])("what no normalised request has is denied as it is written: %s", ([operation, mesh, request]) => {
+    expect(istioDecider(deny(`{to: [{operation: {${operation}}}]}`), mesh)(request)?.allowed).toBe(false);
+    const allow = policy("a", `{rules: [{to: [{operation: {${operation}}}]}]}`);
+    expect(istioDecider(allow, mesh)(request)?.allowed).toBe(false);
+  });
+
+  test("dots among very many segments are denied, whatever the policies say", () => {
+    const decide = istioDecider(allowAll, { pathNormalization: "BASE" });
+    const [path, far] = [30, 10_000].map((n) => `${"/a".repeat(n)}${"/..".repeat(n)}/x`);
+    expect(decide({ path: path as string })).toMatchObject({ allowed: true });
+    expect(decide({ path: far as string })).toMatchObject({
+      allowed: false,
+      reason: "default_deny",
+      dry_run_allowed: false,
+    });
+    expect(decide({ path: "/a".repeat(10_000) })).toMatchObject({ allowed: true });
+  });
+
+  test("dot segments go as RFC 3986 has it", () => {
+    const segment = fc.constantFrom(".", "..", "a", "b", "");
+    fc.assert(
+      fc.property(fc.array(segment, { minLength: 1, maxLength: 12 }), (segments) => {
+        const path = `/${segments.join("/")}`;
+        const rule = `{to: [{operation: {paths: ['${withoutDots(path)}']}}]}`;
+        expect(istioDecider(policy("a", `{rules: [${rule}]}`), { pathNormalization: "BASE" })({ path })?.allowed).toBe(
+          true,
+        );
+      }),
+      { numRuns: 200 },
+    );
+  });
+
   test("splitHeaders: a part of a joined line counts against the request, never for it", () => {
     const decide = (splitHeaders: boolean, text: string, value: string) =>
       istioDecider(text, { splitHeaders })({ headers: { "x-role": value } })?.allowed;
@@ -507,3 +548,21 @@ describe("filing rules by keys", () => {
     );
   });
 });
+
+/** RFC 3986, 5.2.4, as it is written there. */
+function withoutDots(path: string): string {
+  let input = path;
+  let output = "";
+  while (input !== "") {
+    if (input.startsWith("/./") || input === "/.") input = `/${input.slice(3)}`;
+    else if (input.startsWith("/../") || input === "/..") {
+      input = `/${input.slice(4)}`;
+      output = output.slice(0, Math.max(0, output.lastIndexOf("/")));
+    } else {
+      const [segment] = /^\/?[^/]*/.exec(input) as RegExpExecArray;
+      output += segment;
+      input = input.slice(segment.length);
+    }
+  }
+  return output;
+}

@@ -11,6 +11,7 @@ import {
   rateLimitHeaders,
   StoreError,
 } from "../../src/ratelimit/index.ts";
+import { keptKey } from "../../src/ratelimit/store.ts";
 
 const bucket: RateLimit = { name: "b", limit: 10, perMs: 1000, algorithm: "token-bucket", onStoreFailure: "deny" };
 const fixed: RateLimit = { ...bucket, name: "w", algorithm: "fixed-window" };
@@ -103,6 +104,14 @@ describe("memory store", () => {
     expect(store.take(bucket, "b", 10).allowed).toBe(true);
     expect(store.take({ ...bucket, name: "other" }, "a", 10).allowed).toBe(true);
     expect(store.take(bucket, "a", 1).allowed).toBe(false);
+  });
+
+  test("keys of any length are told apart, and none can pose as the digest of another", () => {
+    const long = "x".repeat(300_000);
+    expect(keptKey(long)).toMatch(/^#.{43}$/);
+    expect(keptKey(`${long}y`)).not.toBe(keptKey(long));
+    expect(keptKey(keptKey(long))).not.toBe(keptKey(long));
+    expect(keptKey("short")).toBe("short");
   });
 
   test("a flood of other keys sets nobody free", () => {
