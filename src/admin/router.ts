@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { TLSSocket } from "node:tls";
 import { type Logger, type Metrics, receiveHttp, type Tracing } from "../telemetry/index.ts";
 import { ApiError } from "./api-error.ts";
+import { distinguishedName } from "./distinguished-name.ts";
 import { type ApiReply, type ApiRequest, BODY_LIMITS, readBody, sendReply } from "./http.ts";
 
 export interface Route {
@@ -151,15 +152,7 @@ function identityOf(message: IncomingMessage, authentication: RouterOptions["aut
   const certificate = (message.socket as TLSSocket).getPeerCertificate?.();
   return certificate === undefined || Object.keys(certificate).length === 0
     ? ""
-    : distinguishedName(certificate.subject as unknown as Record<string, string>);
-}
-
-/** RFC 2253 order, as Go prints a subject. */
-function distinguishedName(subject: Readonly<Record<string, string>>): string {
-  return Object.entries(subject)
-    .map(([key, value]) => `${key}=${value}`)
-    .reverse()
-    .join(",");
+    : distinguishedName({ ...certificate.subject });
 }
 
 function requestFields(request: ApiRequest): Readonly<Record<string, unknown>> {
