@@ -1,5 +1,5 @@
 import type { PolicyStore } from "../policy/index.ts";
-import { isJsonObject, type JsonObject, parseJson, type Value } from "../rego/value/index.ts";
+import { isJsonObject, type JsonObject, parseJson, setOwn, type Value } from "../rego/value/index.ts";
 import { ApiError } from "./api-error.ts";
 import type { ApiRequest } from "./http.ts";
 
@@ -9,11 +9,13 @@ import type { ApiRequest } from "./http.ts";
  */
 export function basicAuthorizer(
   store: PolicyStore,
-  decisionPath: string,
+  decisionPath: () => string,
   runtime: Value,
 ): (request: ApiRequest) => Promise<void> {
-  const path = decisionPath.split("/").filter((segment) => segment !== "");
   return async (request) => {
+    const path = decisionPath()
+      .split("/")
+      .filter((segment) => segment !== "");
     const input = await authorizationInput(request);
     let decision: Value | undefined;
     try {
@@ -34,10 +36,10 @@ export function basicAuthorizer(
 /** OPA's document: identity, method, path, params, headers, and the body where it matters. */
 async function authorizationInput(request: ApiRequest): Promise<JsonObject> {
   const params: Record<string, Value> = {};
-  for (const key of new Set(request.params.keys())) params[key] = request.params.getAll(key);
+  for (const key of new Set(request.params.keys())) setOwn(params, key, request.params.getAll(key));
   const headers: Record<string, Value> = {};
   for (const [name, value] of Object.entries(request.headers))
-    if (value !== undefined) headers[canonicalName(name)] = Array.isArray(value) ? value : [value];
+    if (value !== undefined) setOwn(headers, canonicalName(name), Array.isArray(value) ? value : [value]);
   const body = readsBody(request) ? parsedOrNull(await request.body()) : undefined;
   return {
     path: request.segments,

@@ -111,7 +111,8 @@ function serviceOf(section: Section, services: readonly ServiceConfig[]): Servic
   );
 }
 
-function readPolling(section: Section): PollingConfig {
+/** @throws {ConfigError} */
+export function readPolling(section: Section): PollingConfig {
   const min = section.number("min_delay_seconds");
   const max = section.number("max_delay_seconds");
   if ((min === undefined) !== (max === undefined)) {
@@ -126,8 +127,8 @@ function readPolling(section: Section): PollingConfig {
   return { minDelaySeconds: min ?? 60, maxDelaySeconds: max ?? 120, longPollingTimeoutSeconds: longPolling };
 }
 
-/** Configured keys switch verification on even for bundles that do not mention it. */
-function readSigning(section: Section, keys: ReadonlyMap<string, KeyConfig>): SigningConfig | undefined {
+/** Configured keys switch verification on even for bundles that do not mention it. @throws {ConfigError} */
+export function readSigning(section: Section, keys: ReadonlyMap<string, KeyConfig>): SigningConfig | undefined {
   if (!section.has("signing")) return keys.size === 0 ? undefined : { keyId: "", scope: "", exclude: [] };
   const signing = section.section("signing");
   const config: SigningConfig = {

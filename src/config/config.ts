@@ -2,6 +2,7 @@ import { type BundleConfig, readBundles, readServices, type ServiceConfig } from
 import { type CardeaConfig, readCardea } from "./cardea.ts";
 import { ConfigError } from "./errors.ts";
 import { type DecisionLogConfig, readDecisionLogs } from "./decision-logs.ts";
+import { type DiscoveryConfig, readDiscovery } from "./discovery.ts";
 import { type KeyConfig, readKeys } from "./keys.ts";
 import { type PluginConfig, readPlugin } from "./plugin.ts";
 import { type Plain, type PlainObject, Section, type Warn } from "./section.ts";
@@ -26,6 +27,8 @@ export interface Config {
   readonly caching: CachingConfig;
   /** Absent when nothing is traced. */
   readonly tracing: TracingConfig | undefined;
+  /** Absent when the configuration is all here. */
+  readonly discovery: DiscoveryConfig | undefined;
   readonly cardea: CardeaConfig;
   /** As written, for `/v1/config`, `opa.runtime()` and the rooms that read blocks of their own. */
   readonly raw: PlainObject;
@@ -59,11 +62,10 @@ export function readConfig(raw: PlainObject, warn: Warn): Config {
     plugin: readPlugins(root),
     caching: readCaching(root),
     tracing: readTracing(root, warn),
+    discovery: readDiscovery(root, services, keys),
     cardea: readCardea(root.section("cardea")),
     raw,
   };
-  if (root.has("discovery"))
-    throw new ConfigError("discovery: not supported; write the discovered configuration into the configuration file");
   root.expect("server", "storage", "metrics_export");
   for (const key of ["server", "storage", "metrics_export"]) if (root.has(key)) warn(`${key} has no effect here`);
   root.finish();

@@ -12,6 +12,8 @@ export type {
   SignedProof,
 } from "./credentials.ts";
 export type { DecisionLogConfig, ReportingConfig } from "./decision-logs.ts";
+export { type Discovered, withDiscovered } from "./discovered.ts";
+export type { DiscoveryConfig } from "./discovery.ts";
 export { ConfigError } from "./errors.ts";
 export type { KeyConfig } from "./keys.ts";
 export { type ConfigSources, loadConfig, parseConfigText, substituteEnv } from "./load.ts";

@@ -1,4 +1,4 @@
-import type { Config } from "../config/index.ts";
+import type { Config, PluginConfig } from "../config/index.ts";
 import {
   BASE_PART,
   type Changes,
@@ -13,7 +13,9 @@ import {
 import { formatIstioDiagnostic, IstioPolicyError } from "../istio/index.ts";
 import { CompileError, explainDiagnostic, formatDiagnostic } from "../rego/engine/index.ts";
 import type { LineStyle, LineWriter, Logger } from "../telemetry/index.ts";
-import { compose, GRPC_PLUGIN, type Parts } from "./compose.ts";
+import { compose, type Parts } from "./compose.ts";
+import { type Checks, GRPC_PLUGIN } from "./compose-checks.ts";
+import type { GrpcListener } from "./grpc-listener.ts";
 import { HttpListener, type HttpTlsOptions } from "./http-listener.ts";
 import { AddressError, parseHttpAddress } from "./listen-address.ts";
 import { releaseMemory } from "./release-memory.ts";
@@ -81,6 +83,9 @@ export class CardeaServer {
   #watcher: PathWatcher | undefined;
   #tlsFiles: TlsFiles | undefined;
   readonly #link: WorkerLink;
+  /** Health says that checks are served. */
+  #serves = false;
+  #checkAddresses: Pick<Addresses, "grpc" | "httpAuthz"> = { grpc: undefined, httpAuthz: undefined };
   #isStopping = false;
   #lastReload: Promise<void> = Promise.resolve();
   #nextReload: Promise<void> | undefined;
@@ -109,12 +114,16 @@ export class CardeaServer {
     return this.#parts.store;
   }
 
+  /** Where checks are answered, as soon as they are. */
+  get checkAddresses(): Pick<Addresses, "grpc" | "httpAuthz"> {
+    return this.#checkAddresses;
+  }
+
   /** Opens the ports. The gRPC port comes first, as in OPA, where plugins start before the API. */
   async start(): Promise<Addresses> {
     const { options, parts } = { options: this.#options, parts: this.#parts };
     options.logger.info("Initializing server.", { addrs: options.addrs, "diagnostic-addrs": options.diagnosticAddrs });
-    const grpc = await this.#startGrpc();
-    const httpAuthz = await this.#startHttpAuthz();
+    await parts.checks.whenThere((checks) => this.#openChecks(checks));
     const bundles = this.#startBundles();
     if (options.readyTimeoutMs > 0) await this.#awaitReady(bundles, options.readyTimeoutMs);
     const tls = await this.#openTls();
@@ -136,8 +145,7 @@ export class CardeaServer {
       return opened;
     };
     const addresses = {
-      grpc,
-      httpAuthz,
+      ...this.#checkAddresses,
       api: await open(options.addrs, parts.apiHandler, tls),
       diagnostic: await open(options.diagnosticAddrs, parts.diagnosticHandler),
     };
@@ -150,10 +158,10 @@ export class CardeaServer {
 
   /** Tells load balancers to look elsewhere while everything is still answered. Idempotent. */
   prepareStop(): void {
-    const { grpc, states } = this.#parts;
-    if (grpc === undefined) return;
+    const { checks, states } = this.#parts;
+    if (checks.current === undefined) return;
     states.set(GRPC_PLUGIN, "NOT_READY");
-    grpc.health.shutDown();
+    checks.current.grpc.health.shutDown();
   }
 
   /** Drains and stops. Idempotent. */
@@ -161,13 +169,17 @@ export class CardeaServer {
     if (this.#isStopping) return;
     this.#isStopping = true;
     const { logger, shutdownGraceMs } = this.#options;
-    const { grpc, recorder } = this.#parts;
+    const { checks, recorder, bundles, discovery } = this.#parts;
     logger.info("Shutting down...");
     this.#watcher?.close();
     this.#tlsFiles?.close();
-    for (const bundle of this.#parts.bundles) bundle.stop();
+    discovery?.stop();
+    bundles.stop();
     this.prepareStop();
-    await Promise.all([grpc?.stop(shutdownGraceMs), ...this.#http.map((listener) => listener.stop(shutdownGraceMs))]);
+    await Promise.all([
+      checks.current?.grpc.stop(shutdownGraceMs),
+      ...this.#http.map((listener) => listener.stop(shutdownGraceMs)),
+    ]);
     logger.info("Server shutdown.");
     this.#parts.store.close();
     await this.#parts.declared.close();
@@ -271,16 +283,20 @@ export class CardeaServer {
 
   /** Not before there is a policy: until then every check is denied, and traffic is better sent elsewhere. */
   #serveOncePublished(): void {
-    const { grpc, store } = this.#parts;
-    if (store.current.generation > 0) grpc?.health.setServing(true);
-    else store.onPublish(() => grpc?.health.setServing(true));
+    const { checks, store } = this.#parts;
+    const serve = (): void => {
+      this.#serves = true;
+      checks.current?.grpc.health.setServing(true);
+    };
+    if (store.current.generation > 0) serve();
+    else store.onPublish(serve);
   }
 
-  /** Resolves when every bundle is active: not ready means not serving. */
+  /** Resolves when the discovered configuration and every bundle is active: not ready means not serving. */
   async #startBundles(): Promise<void> {
-    const { bundles } = this.#parts;
-    await Promise.all(bundles.map((bundle) => bundle.start()));
-    while (!this.#isStopping && !bundles.every((bundle) => bundle.isActivated))
+    const { bundles, discovery } = this.#parts;
+    await Promise.all([discovery?.start(), bundles.start()]);
+    while (!this.#isStopping && (discovery?.isActivated === false || !bundles.areActivated))
       await new Promise((resolve) => setTimeout(resolve, READY_POLL_MS));
   }
 
@@ -296,24 +312,33 @@ export class CardeaServer {
     await Promise.race([bundles, timeout]).finally(() => clearTimeout(timer));
   }
 
-  async #startHttpAuthz(): Promise<string | undefined> {
-    const { httpAuthz } = this.#parts;
-    if (httpAuthz === undefined) return undefined;
-    const addr = await httpAuthz.start();
-    this.#http.push(httpAuthz);
-    this.#options.logger.info("Starting HTTP authorization server.", { addr });
-    return addr;
+  async #openChecks({ plugin, grpc, httpAuthz }: Checks): Promise<void> {
+    const address = await this.#startGrpc(plugin, grpc);
+    this.#checkAddresses = { grpc: address, httpAuthz: httpAuthz && (await this.#startHttpAuthz(httpAuthz)) };
+    if (this.#serves) grpc.health.setServing(true);
+  }
+
+  async #startHttpAuthz(httpAuthz: HttpListener): Promise<string> {
+    try {
+      const addr = await httpAuthz.start();
+      this.#http.push(httpAuthz);
+      this.#options.logger.info("Starting HTTP authorization server.", { addr });
+      return addr;
+    } catch (cause) {
+      // Where the server is up already, this is all that keeps it from being ready.
+      this.#parts.states.set(GRPC_PLUGIN, "NOT_READY", cause instanceof Error ? cause.message : String(cause));
+      throw cause;
+    }
   }
 
   /** A port that cannot be opened leaves the process up and not ready, as the plugin does. */
-  async #startGrpc(): Promise<string | undefined> {
-    const { grpc, states } = this.#parts;
-    const { config, logger } = this.#options;
-    if (grpc === undefined || config.plugin === undefined) return undefined;
+  async #startGrpc(plugin: PluginConfig, grpc: GrpcListener): Promise<string | undefined> {
+    const { states } = this.#parts;
+    const { logger } = this.#options;
     states.set(GRPC_PLUGIN, "NOT_READY");
     try {
       const address = await grpc.start();
-      const { addr, query, path, dryRun, enableReflection } = config.plugin;
+      const { addr, query, path, dryRun, enableReflection } = plugin;
       logger.info("Starting gRPC server.", {
         addr,
         query,

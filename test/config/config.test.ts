@@ -104,9 +104,19 @@ describe("what is wrong is named", () => {
     },
     // What opa-envoy-plugin and opa refuse is refused in their words; what only they can do is named.
     { document: { plugins: { other: {} } }, message: 'plugin "other" not registered' },
+    // github.com/open-policy-agent/opa v1/plugins/discovery/config.go
+    { document: { discovery: { service: "s" } }, message: "missing required discovery.resource field" },
     {
-      document: { discovery: { service: "s" } },
-      message: "discovery: not supported; write the discovered configuration into the configuration file",
+      document: { discovery: { resource: "d", service: "s" } },
+      message: 'invalid configuration for discovery service: service name "s" not found',
+    },
+    {
+      document: { discovery: { resource: "d" }, services: { a: {}, b: {} } },
+      message: "invalid configuration for discovery service: more than one service is defined",
+    },
+    {
+      document: { discovery: { resource: "d", trigger: "manual" }, services: { a: {} } },
+      message: "discovery.trigger: manual is not supported, for nothing here can trigger it; use periodic",
     },
     { document: { status: { service: "x" } }, message: 'invalid service name "x" in status' },
     { document: { status: { plugin: "x" } }, message: 'invalid plugin name "x" in status' },

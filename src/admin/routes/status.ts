@@ -11,6 +11,8 @@ export interface StatusParts {
   readonly states: PluginStates;
   /** Every configured bundle. */
   readonly bundles?: () => readonly BundleStatus[];
+  /** The bundle that says how the server is configured; undefined for none. */
+  readonly discovery?: () => { readonly status: BundleStatus; readonly message: string | undefined } | undefined;
   /** Keys of tokens. */
   readonly keys?: () => readonly KeyStatus[];
 }
@@ -33,12 +35,14 @@ export function statusDocument({
   store,
   states,
   bundles = () => [],
+  discovery = () => undefined,
   keys = () => [],
 }: StatusParts): JsonObject {
   const plugins = Object.fromEntries(
     [...states.all()].map(([name, { state, message }]) => [name, { state, ...(message !== undefined && { message }) }]),
   );
   const statuses = bundles();
+  const discovered = discovery();
   const { generation, modules } = store.current;
   const tokenKeys = keys().map(({ location, state, keys: count, fetches, ageMs, problem }) => ({
     source: location,
@@ -53,6 +57,12 @@ export function statusDocument({
     plugins,
     ...(statuses.length > 0 && {
       bundles: Object.fromEntries(statuses.map((status) => [status.name, bundleDocument(status)])),
+    }),
+    ...(discovered !== undefined && {
+      discovery: {
+        ...(discovered.message !== undefined && { message: discovered.message }),
+        ...bundleDocument(discovered.status),
+      },
     }),
     cardea: {
       policy_generation: generation,
