@@ -78,7 +78,7 @@ export function* buildDocuments(program: Program): Steps<DocumentTree> {
     node.rules.push(rule);
   });
   const groups: Group[] = [];
-  const visit = (node: Node): void => {
+  const visit = function* (node: Node): Steps<void> {
     if (node.rules.length > 0) {
       const group: Group = {
         id: groups.length,
@@ -90,9 +90,12 @@ export function* buildDocuments(program: Program): Steps<DocumentTree> {
       node.group = group;
       groups.push(group);
     }
-    for (const child of node.children) visit(child.node);
+    for (const [i, child] of node.children.entries()) {
+      if (i % 64 === 63) yield;
+      yield* visit(child.node);
+    }
   };
-  visit(root);
+  yield* visit(root);
   return { root, groups };
 }
 

@@ -215,7 +215,7 @@ function* resolveRefs(
   findings: Findings,
 ): Steps<void> {
   const exports = new Map<string, Set<string>>();
-  for (const { module } of works) {
+  yield* eachInSteps(works, ({ module }) => {
     const path = refText(module.package.path);
     let names = exports.get(path);
     if (names === undefined) {
@@ -223,7 +223,7 @@ function* resolveRefs(
       exports.set(path, names);
     }
     for (const { head } of module.rules) names.add(refHeadName(head.reference) ?? "");
-  }
+  });
   const knowsV1 = features.has("rego_v1_import") || features.has("rego_v1");
   for (const { module, rules } of works) {
     const globals = new Globals(module.package.path, exports.get(refText(module.package.path)) ?? [], module.imports);

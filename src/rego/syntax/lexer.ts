@@ -1,4 +1,4 @@
-import type { Location, Source } from "../../base/index.ts";
+import type { Location, Source, Steps } from "../../base/index.ts";
 import type { Comment } from "./ast.ts";
 import type { TokenKind } from "./tokens.ts";
 
@@ -65,9 +65,12 @@ const BOM = 0xfeff;
 const EOF = -1;
 
 /** Splits a source into tokens in one pass. Never throws: what is no token becomes an `illegal` one. */
-export function tokenize(source: Source): Lexed {
+export function tokenize(source: Source): Steps<Lexed> {
   return new Lexer(source).run();
 }
+
+/** Tokens between two pauses. */
+const PIECE = 512;
 
 class Lexer {
   readonly #source: Source;
@@ -92,10 +95,13 @@ class Lexer {
     this.#text = source.text;
   }
 
-  run(): Lexed {
+  *run(): Steps<Lexed> {
     this.#checkChar();
     if (this.#char() === BOM) this.#next();
-    while (this.#at < this.#text.length) this.#scan();
+    for (let i = 1; this.#at < this.#text.length; i++) {
+      this.#scan();
+      if (i % PIECE === 0) yield;
+    }
     const atLineStart = this.#at === this.#lineStart;
     // OPA reports the end of the input at the last character it read.
     this.#start = this.#at;

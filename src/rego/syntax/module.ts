@@ -1,4 +1,4 @@
-import { finish, type Location, Source, type Steps } from "../../base/index.ts";
+import { eachInSteps, finish, type Location, Source, type Steps } from "../../base/index.ts";
 import { type AnnotationTarget, attachAnnotations, fixedPath } from "./annotations.ts";
 import type { Body, Diagnostic, Expr, Head, Import, Module, RefTerm, RegoVersion, Rule, Term, VarTerm } from "./ast.ts";
 import { BUILTIN_NAMES } from "./builtin-names.ts";
@@ -44,7 +44,7 @@ export function* parseModuleInSteps(
 function* readModule(source: Source, options: ModuleOptions): Steps<ParseResult<Module>> {
   const parsed = yield* parseStatements(source, options, false);
   if (parsed.diagnostics !== undefined) return { diagnostics: parsed.diagnostics };
-  const assembled = assemble(source, parsed.statements, options.version ?? "v1");
+  const assembled = yield* assemble(source, parsed.statements, options.version ?? "v1");
   if (assembled.value === undefined || options.annotations !== true) return assembled;
   return attachAnnotations(assembled.value, annotationTargets(assembled.value));
 }
@@ -60,7 +60,7 @@ function annotationTargets(module: Module): readonly AnnotationTarget[] {
 }
 
 /** Makes a module of its statements. Those that were read as queries are rules written without a body. */
-function assemble(source: Source, parsed: ParsedStatements, language: "v0" | "v1"): ParseResult<Module> {
+function* assemble(source: Source, parsed: ParsedStatements, language: "v0" | "v1"): Steps<ParseResult<Module>> {
   const [first, ...rest] = parsed.statements;
   if (first === undefined) {
     return failure({ source, row: 0, col: 0, offset: 0, end: 0 }, "empty module");
@@ -93,11 +93,11 @@ function assemble(source: Source, parsed: ParsedStatements, language: "v0" | "v1
     }
   }
   if (version !== "v0") {
-    for (const rule of rules) {
+    yield* eachInSteps(rules, (rule) => {
       for (let branch: Rule | undefined = rule; branch !== undefined; branch = branch.else) {
         for (const message of versionErrors(branch)) report(branch.at, message);
       }
-    }
+    });
   }
   if (errors.length > 0 || first.kind !== "package") return { diagnostics: errors };
   return {

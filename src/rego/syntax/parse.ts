@@ -1,5 +1,6 @@
 import { finish, type Location, Source, type Steps } from "../../base/index.ts";
 import type { Body, Diagnostic, Expr, RefTerm, Term } from "./ast.ts";
+import { tokenize } from "./lexer.ts";
 import {
   DEFAULT_ALLOWED_KEYWORDS,
   DEFAULT_FEATURES,
@@ -94,7 +95,7 @@ export function* parseStatements(source: Source, options: LanguageOptions, skipR
   if (futureKeywords.includes("*")) futureKeywords = [...allowed];
   const unknown = futureKeywords.find((word) => !allowed.has(word));
   if (unknown !== undefined) return failure(undefined, `unknown future keyword: ${unknown}`);
-  const parser = new Parser(source, {
+  const parser = new Parser(source, yield* tokenize(source), {
     version,
     futureKeywords,
     allowedKeywords: [...allowed],

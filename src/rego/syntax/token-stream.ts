@@ -1,6 +1,6 @@
 import type { Location, Source } from "../../base/index.ts";
 import type { Comment } from "./ast.ts";
-import { type Token, tokenize } from "./lexer.ts";
+import type { Lexed, Token } from "./lexer.ts";
 import {
   BASE_KEYWORDS,
   displayName,
@@ -61,8 +61,7 @@ export class TokenStream {
   /** `not` is the improved negation. */
   protected notBodies: boolean;
 
-  constructor(source: Source, options: ParserOptions) {
-    const { tokens, comments } = tokenize(source);
+  constructor(source: Source, { tokens, comments }: Lexed, options: ParserOptions) {
     this.source = source;
     this.options = options;
     this.tokens = tokens;

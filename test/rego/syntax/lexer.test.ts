@@ -1,9 +1,9 @@
 import { describe, expect, test } from "vitest";
-import { Source } from "../../../src/base/index.ts";
+import { finish, Source } from "../../../src/base/index.ts";
 import { type Token, tokenize, unescapeJson } from "../../../src/rego/syntax/lexer.ts";
 
 function scan(text: string): readonly Token[] {
-  return tokenize(new Source("t.rego", text)).tokens;
+  return finish(tokenize(new Source("t.rego", text))).tokens;
 }
 
 const kinds = (text: string): string =>
@@ -98,7 +98,7 @@ describe("template strings", () => {
 });
 
 test("comments keep their text without carriage returns", () => {
-  const { comments } = tokenize(new Source("t.rego", "#a\r\n  # b "));
+  const { comments } = finish(tokenize(new Source("t.rego", "#a\r\n  # b ")));
   expect(comments.map(({ text, at }) => [text, at.row, at.col])).toEqual([
     ["a", 1, 1],
     [" b ", 2, 3],
