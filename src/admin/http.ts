@@ -1,5 +1,6 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
-import { gunzipSync } from "node:zlib";
+import type { IncomingMessage } from "node:http";
+import { promisify } from "node:util";
+import { gunzipSync, gzip, type ZlibOptions } from "node:zlib";
 import { isNumber, parseJson, toJsonText, type Value } from "../rego/value/index.ts";
 import type { Span } from "../telemetry/index.ts";
 import { ApiError } from "./api-error.ts";
@@ -31,27 +32,34 @@ export interface ApiReply {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-export interface BodyLimits {
-  /** Bytes as sent. */
-  readonly sent: number;
-  /** Bytes after decompression. */
-  readonly unzipped: number;
+/** What is taken and sent; defaults are OPA's (`server.decoding`, `server.encoding`). */
+export interface BodyOptions {
+  /** Bytes of a request as sent, and unzipped. */
+  readonly bodyBytes: number;
+  readonly unzippedBodyBytes: number;
+  /** Replies of this many bytes are zipped for clients that take that. */
+  readonly gzipBytes: number;
+  readonly gzipLevel: number;
 }
-
-/** OPA's defaults: server.decoding. */
-export const BODY_LIMITS: BodyLimits = { sent: 268_435_456, unzipped: 536_870_912 };
 
 const IDLE_BODY_MS = 30_000;
 
+const TOO_LARGE = "request body too large";
+
+/** Refuses a body that says itself that it is too large. @throws {ApiError} */
+export function checkLength({ headers }: IncomingMessage, { bodyBytes }: BodyOptions): void {
+  if (Number(headers["content-length"] ?? 0) > bodyBytes) throw new ApiError(400, "invalid_parameter", TOO_LARGE);
+}
+
 /** @throws {ApiError} */
-export async function readBody(message: IncomingMessage, limits: BodyLimits): Promise<string> {
+export async function readBody(message: IncomingMessage, limits: BodyOptions): Promise<string> {
   const chunks: Buffer[] = [];
   let length = 0;
   const timer = setTimeout(() => message.destroy(new Error("body timed out")), IDLE_BODY_MS);
   try {
     for await (const chunk of message as AsyncIterable<Buffer>) {
       length += chunk.length;
-      if (length > limits.sent) throw new ApiError(400, "invalid_parameter", "request body too large");
+      if (length > limits.bodyBytes) throw new ApiError(400, "invalid_parameter", TOO_LARGE);
       chunks.push(chunk);
     }
   } finally {
@@ -59,27 +67,49 @@ export async function readBody(message: IncomingMessage, limits: BodyLimits): Pr
   }
   const bytes = Buffer.concat(chunks);
   return message.headers["content-encoding"]?.includes("gzip") === true
-    ? unzip(bytes, limits.unzipped)
+    ? unzip(bytes, limits.unzippedBodyBytes)
     : bytes.toString("utf8");
 }
 
 function unzip(bytes: Buffer, limit: number): string {
   try {
     return gunzipSync(bytes, { maxOutputLength: limit }).toString("utf8");
-  } catch {
-    throw new ApiError(400, "invalid_parameter", "gzip: invalid or too large body");
+  } catch (cause) {
+    const isTooLarge = (cause as NodeJS.ErrnoException).code === "ERR_BUFFER_TOO_LARGE";
+    const problem = isTooLarge ? "gzip payload too large" : "gzip: invalid body";
+    throw new ApiError(400, "invalid_parameter", `could not decompress the body: ${problem}`);
   }
 }
 
-export function sendReply(response: ServerResponse, reply: ApiReply): void {
-  const body = reply.body ?? "";
-  const headers: Record<string, string | number> = { ...reply.headers };
-  if (reply.body !== undefined) {
-    headers["content-type"] = reply.contentType ?? "application/json";
-    headers["content-length"] = Buffer.byteLength(body);
-  }
-  response.writeHead(reply.status, headers);
-  response.end(body);
+/** A reply as it goes on the wire. */
+export interface WireReply {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | number>>;
+  readonly body: string | Uint8Array;
+}
+
+/** @param zipping  Whether a reply of this kind may be zipped. */
+export async function toWire(
+  { status, body, contentType = "application/json", headers: own }: ApiReply,
+  { headers }: IncomingMessage,
+  zipping: BodyOptions | undefined,
+): Promise<WireReply> {
+  const headersOf = (bytes: string | Uint8Array): Record<string, string | number> => ({
+    ...own,
+    ...(zipping !== undefined && { vary: "Accept-Encoding" }),
+    ...(body !== undefined && { "content-type": contentType, "content-length": Buffer.byteLength(bytes) }),
+  });
+  if (body === undefined || zipping === undefined || !takesGzip(headers) || Buffer.byteLength(body) < zipping.gzipBytes)
+    return { status, headers: headersOf(body ?? ""), body: body ?? "" };
+  const zipped = await inGzip(body, { level: zipping.gzipLevel });
+  return { status, headers: { ...headersOf(zipped), "content-encoding": "gzip" }, body: zipped };
+}
+
+const inGzip = promisify<string, ZlibOptions, Buffer>(gzip);
+
+function takesGzip(headers: IncomingMessage["headers"]): boolean {
+  const accepted = String(headers["accept-encoding"] ?? "").split(",");
+  return accepted.map((part) => part.trim()).some((part) => part === "gzip" || part.startsWith("gzip;"));
 }
 
 /** A JSON reply; with `?pretty` indented. */

@@ -3,7 +3,7 @@ import type { TLSSocket } from "node:tls";
 import { type Logger, type Metrics, receiveHttp, type Tracing } from "../telemetry/index.ts";
 import { ApiError } from "./api-error.ts";
 import { distinguishedName } from "./distinguished-name.ts";
-import { type ApiReply, type ApiRequest, BODY_LIMITS, readBody, sendReply } from "./http.ts";
+import { type ApiReply, type ApiRequest, type BodyOptions, checkLength, readBody, toWire } from "./http.ts";
 
 export interface Route {
   readonly method: string;
@@ -24,6 +24,7 @@ export interface RouterOptions {
   readonly authorize: (request: ApiRequest) => Promise<void>;
   /** How callers prove who they are. */
   readonly authentication: "off" | "token" | "tls";
+  readonly bodies: BodyOptions;
 }
 
 let requestCount = 0;
@@ -33,11 +34,11 @@ export function createRouter(options: RouterOptions): (message: IncomingMessage,
   const routes = [...options.routes].sort((a, b) => b.prefix.length - a.prefix.length);
   return (message, response) => {
     const startedNs = process.hrtime.bigint();
-    const request = toApiRequest(message, options.authentication);
+    const request = toApiRequest(message, options);
     options.logger.info("Received request.", requestFields(request));
     answer({ request, message, response }, routes, options)
       .catch((cause: unknown) => failureReply(cause, options.logger))
-      .then((outcome) => {
+      .then(async (outcome) => {
         const reply = "reply" in outcome ? outcome.reply : outcome;
         const seconds = Number(process.hrtime.bigint() - startedNs) / 1e9;
         const handler = "handler" in outcome ? outcome.handler : "catchall";
@@ -45,11 +46,12 @@ export function createRouter(options: RouterOptions): (message: IncomingMessage,
           { code: String(reply.status), handler, method: request.method.toLowerCase() },
           seconds,
         );
-        sendReply(response, reply);
+        const wire = await toWire(reply, message, isZipped(request) ? options.bodies : undefined);
+        response.writeHead(wire.status, wire.headers).end(wire.body);
         options.logger.info("Sent response.", {
           ...requestFields(request),
           resp_status: reply.status,
-          resp_bytes: Buffer.byteLength(reply.body ?? ""),
+          resp_bytes: Buffer.byteLength(wire.body),
           resp_duration: seconds * 1000,
         });
       })
@@ -71,6 +73,7 @@ async function answer(
   routes: readonly Route[],
   options: RouterOptions,
 ): Promise<{ reply: ApiReply; handler: string }> {
+  checkLength(message, options.bodies);
   await options.authorize(request);
   const candidates = routes.filter((route) => matches(route, request));
   const route = candidates.find(({ method }) => method === request.method);
@@ -97,6 +100,12 @@ async function answer(
   return { reply: await route.handle(traced, rest), handler: route.prefix === "" ? "index" : route.prefix };
 }
 
+/** As OPA, which looks at the path alone (v1/server/handlers/compress.go). */
+function isZipped({ method, path }: ApiRequest): boolean {
+  if (path.startsWith("/v1/data") || path.startsWith("/v0/data")) return method === "GET" || method === "POST";
+  return method === "POST" && path.startsWith("/v1/compile");
+}
+
 function prefixSegments(route: Route): readonly string[] {
   return route.prefix === "" ? [] : route.prefix.split("/");
 }
@@ -113,7 +122,7 @@ function failureReply(cause: unknown, logger: Logger): ApiReply {
   return { status: 500, body: new ApiError(500, "internal_error", "internal error").toBody() };
 }
 
-function toApiRequest(message: IncomingMessage, authentication: RouterOptions["authentication"]): ApiRequest {
+function toApiRequest(message: IncomingMessage, { authentication, bodies }: RouterOptions): ApiRequest {
   const target = message.url ?? "/";
   // Authorization and the route may both want it.
   let body: Promise<string> | undefined;
@@ -129,7 +138,7 @@ function toApiRequest(message: IncomingMessage, authentication: RouterOptions["a
     id: ++requestCount,
     identity: identityOf(message, authentication),
     clientCertificates: [],
-    body: () => (body ??= readBody(message, BODY_LIMITS)),
+    body: () => (body ??= readBody(message, bodies)),
   };
 }
 

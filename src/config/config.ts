@@ -6,6 +6,7 @@ import { type DiscoveryConfig, readDiscovery } from "./discovery.ts";
 import { type KeyConfig, readKeys } from "./keys.ts";
 import { type PluginConfig, readPlugin } from "./plugin.ts";
 import { type Plain, type PlainObject, Section, type Warn } from "./section.ts";
+import { type ApiConfig, readApi } from "./server.ts";
 import { readStatus, type StatusConfig } from "./status.ts";
 import { readTracing, type TracingConfig } from "./tracing.ts";
 
@@ -27,6 +28,7 @@ export interface Config {
   readonly caching: CachingConfig;
   /** Absent when nothing is traced. */
   readonly tracing: TracingConfig | undefined;
+  readonly api: ApiConfig;
   /** Absent when the configuration is all here. */
   readonly discovery: DiscoveryConfig | undefined;
   readonly cardea: CardeaConfig;
@@ -62,12 +64,13 @@ export function readConfig(raw: PlainObject, warn: Warn): Config {
     plugin: readPlugins(root),
     caching: readCaching(root),
     tracing: readTracing(root, warn),
+    api: readApi(root),
     discovery: readDiscovery(root, services, keys),
     cardea: readCardea(root.section("cardea")),
     raw,
   };
-  root.expect("server", "storage", "metrics_export");
-  for (const key of ["server", "storage", "metrics_export"]) if (root.has(key)) warn(`${key} has no effect here`);
+  root.expect("storage", "metrics_export");
+  for (const key of ["storage", "metrics_export"]) if (root.has(key)) warn(`${key} has no effect here`);
   root.finish();
   return config;
 }

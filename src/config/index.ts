@@ -21,5 +21,6 @@ export { nearest } from "./nearest.ts";
 export type { DefaultWorkloadConfig, MeshConfig, WorkloadConfig } from "./mesh.ts";
 export type { PluginConfig } from "./plugin.ts";
 export type { Plain, PlainObject } from "./section.ts";
+export type { ApiConfig } from "./server.ts";
 export type { StatusConfig } from "./status.ts";
 export type { TracingConfig } from "./tracing.ts";

@@ -98,7 +98,7 @@ export async function compose(options: ComposeOptions): Promise<Parts> {
   const live = liveOf(boot);
   // As in OPA, policies see the configuration the server was started with.
   const runtime: Value = { config: live.shown, env: env as JsonObject, version, commit: "" };
-  const metrics = new Metrics();
+  const metrics = new Metrics(boot.api.durationBuckets);
   metrics.countLostLines(() => options.writer.dropped);
   const states = new PluginStates();
   const declared = await composeDeclared(boot, metrics, logger);
@@ -205,7 +205,15 @@ export async function compose(options: ComposeOptions): Promise<Parts> {
       : async () => undefined;
   const common: readonly Route[] = [...healthRoutes(status), metricsRoute(metrics)];
   const router = (routes: readonly Route[]): HttpHandler =>
-    createRouter({ routes, logger, metrics, tracing, authorize, authentication: options.authentication });
+    createRouter({
+      routes,
+      logger,
+      metrics,
+      tracing,
+      authorize,
+      authentication: options.authentication,
+      bodies: boot.api,
+    });
   const data = {
     store,
     evaluator,

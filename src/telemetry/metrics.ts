@@ -45,7 +45,7 @@ export interface PluginMetricsOptions {
 /** The process's metrics, in Prometheus' text form. */
 export class Metrics {
   readonly registry = new Registry();
-  readonly httpDuration = this.#histogram("http_request_duration_seconds", HTTP_BUCKETS, ["code", "handler", "method"]);
+  readonly httpDuration: Histogram;
   readonly decisions = this.#counter("cardea_decisions_total", ["verdict"], () => this.#addDecisions());
   readonly rulings = this.#counter("cardea_rulings_total", ["layer", "verdict", "policy", "rule"]);
   readonly rateLimitFailures = this.#counter("cardea_rate_limit_failures_total", ["limit"]);
@@ -70,7 +70,9 @@ export class Metrics {
   #hasDefaults = false;
   #sum: (() => Promise<string>) | undefined;
 
-  constructor() {
+  /** @param httpBuckets  Bounds of the durations of requests to the API. */
+  constructor(httpBuckets: readonly number[] = HTTP_BUCKETS) {
+    this.httpDuration = this.#histogram("http_request_duration_seconds", httpBuckets, ["code", "handler", "method"]);
     this.#gauge("cardea_checks_in_flight", "sum", (gauge) => gauge.set(this.inFlight));
   }
 

@@ -104,6 +104,26 @@ describe("what is wrong is named", () => {
     },
     // What opa-envoy-plugin and opa refuse is refused in their words; what only they can do is named.
     { document: { plugins: { other: {} } }, message: 'plugin "other" not registered' },
+    // github.com/open-policy-agent/opa v1/plugins/server
+    ...[
+      { server: { decoding: { max_length: 0 } }, problem: "decoding.max_length field, should be a positive number" },
+      {
+        server: { decoding: { gzip: { max_length: -1 } } },
+        problem: "decoding.gzip.max_length field, should be a positive number",
+      },
+      {
+        server: { encoding: { gzip: { min_length: 0 } } },
+        problem: "encoding.gzip.min_length field, should be a positive number",
+      },
+      {
+        server: { encoding: { gzip: { compression_level: 5 } } },
+        problem: "encoding.gzip.compression_level field, accepted values are 0, 1 or 9",
+      },
+    ].map(({ server, problem }) => ({ document: { server }, message: `invalid value for server.${problem}` })),
+    {
+      document: { server: { metrics: { prom: { http_request_duration_seconds: { buckets: [1, 1] } } } } },
+      message: "server.metrics.prom.http_request_duration_seconds.buckets: expected ascending numbers",
+    },
     // github.com/open-policy-agent/opa v1/plugins/discovery/config.go
     { document: { discovery: { service: "s" } }, message: "missing required discovery.resource field" },
     {
@@ -244,7 +264,7 @@ describe("what is wrong is named", () => {
       document: { cardea: { limits: { evaluationMs: 5 } } },
       warning: 'cardea.limits.evaluationMs is not a known key; did you mean "evaluation_ms"?',
     },
-    { document: { server: {} }, warning: "server has no effect here" },
+    { document: { storage: {} }, warning: "storage has no effect here" },
     { document: { whatever_this_is: 1 }, warning: "whatever_this_is is not a known key" },
   ])("$warning", ({ document, warning }) => {
     expect(read(document as unknown as PlainObject).warnings).toEqual([warning]);

@@ -1,3 +1,7 @@
+import { existsSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { PlainObject } from "../../src/config/index.ts";
 import { createLogger, PLAIN_LINES } from "../../src/telemetry/index.ts";
@@ -229,5 +233,31 @@ bundles.main := {"resource": sprintf("%s.tar.gz", [opa.runtime().config.labels.r
     await until(() => server.log.some((line) => line.includes("no effect until the next start")));
     const told = server.log.filter((line) => line.includes("no effect")).map((line) => JSON.parse(line) as object);
     expect(told).toMatchObject([{ level: "warning", sections: ["plugins"] }]);
+  });
+
+  test("what was kept on disk serves before the service answers", async () => {
+    const kept = await mkdtemp(join(tmpdir(), "cardea-kept-"));
+    closing.push(() => rm(kept, { recursive: true }));
+    const boot = {
+      persistence_directory: kept,
+      discovery: {
+        service: "control",
+        resource: "discovery.tar.gz",
+        decision: "config",
+        polling: POLLING,
+        persist: true,
+      },
+    };
+    await policy("/main.tar.gz", "true");
+    await discover({ bundles: { main: bundle("main.tar.gz", { persist: true }) } });
+    const first = await start(boot);
+    await until(async () => (await first.get("/health?bundles")).status === 200);
+    await until(() => existsSync(join(kept, "bundles/discovery/bundle.tar.gz")));
+    await until(() => existsSync(join(kept, "bundles/main/bundle.tar.gz")));
+    await first.server.stop();
+    served.clear();
+    const second = await start(boot);
+    await until(async () => (await second.get("/health?bundles")).status === 200);
+    expect(await ask(second)).toBe(0);
   });
 });
