@@ -1,8 +1,7 @@
 import type { PolicyText } from "../istio/index.ts";
-import { CompileError } from "../rego/engine/index.ts";
 import type { Command } from "./command.ts";
 import { CommandError } from "./command-error.ts";
-import { errorsText, outputErrors } from "./failure.ts";
+import { failureText, outputErrors } from "./failure.ts";
 import { type Flag, type FlagValues, UsageError } from "./flags.ts";
 import { prettyJson } from "./output.ts";
 import { compilePolicy, extensionsFor, type PolicySettings, VERSION_FLAGS, versionOf } from "./program.ts";
@@ -77,12 +76,5 @@ function report(thrown: unknown, values: FlagValues, terminal: Terminal): void {
   }
   const errors = outputErrors(thrown);
   if (values.string("format") === "json") terminal.err(prettyJson({ errors: errors.map(({ document }) => document) }));
-  else terminal.err(`${loadingText(thrown, errorsText(errors))}\n`);
-}
-
-/** OPA's loader reports what it cannot parse in words of its own. */
-function loadingText(thrown: unknown, text: string): string {
-  const isParseError =
-    thrown instanceof CompileError && thrown.diagnostics.every(({ code }) => code === "rego_parse_error");
-  return isParseError ? text.replace(/^(\d+ errors? occurred)/, "$1 during loading") : text;
+  else terminal.err(`${failureText(thrown)}\n`);
 }

@@ -3,7 +3,7 @@ import { termToJson, termToText } from "../rego/syntax/index.ts";
 import { isObject, getKey } from "../rego/value/index.ts";
 import type { Command } from "./command.ts";
 import { CommandError } from "./command-error.ts";
-import { errorsText, outputErrors } from "./failure.ts";
+import { failureText } from "./failure.ts";
 import { type Flag, type FlagValues, UsageError } from "./flags.ts";
 import { type Document, prettyJson, tableText } from "./output.ts";
 import { compilePolicy, extensionsFor, LOADING_FLAGS, loadFiles, VERSION_FLAGS, versionOf } from "./program.ts";
@@ -32,7 +32,7 @@ async function deps(values: FlagValues, terminal: Terminal): Promise<number> {
     found = dependenciesOf(compilePolicy(files, settings), query);
   } catch (error) {
     if (error instanceof CommandError) throw error;
-    terminal.err(`${errorsText(outputErrors(error))}\n`);
+    terminal.err(`${failureText(error)}\n`);
     return 1;
   }
   terminal.out(values.string("format") === "json" ? prettyJson(jsonOf(found)) : prettyText(found));

@@ -58,3 +58,12 @@ export function errorsText(errors: readonly OutputError[]): string {
   const prefix = errors.length === 1 ? "1 error occurred: " : `${errors.length} errors occurred:\n`;
   return prefix + errors.map(({ text }) => text).join("\n");
 }
+
+/** The text of all that is wrong. OPA's loader reports files that it cannot parse in words of its own. */
+export function failureText(thrown: unknown): string {
+  const text = errorsText(outputErrors(thrown));
+  const isOfLoader =
+    thrown instanceof CompileError &&
+    thrown.diagnostics.every(({ code, at }) => code === "rego_parse_error" && at?.source.name !== "");
+  return isOfLoader ? text.replace(/^(\d+ errors? occurred)/, "$1 during loading") : text;
+}

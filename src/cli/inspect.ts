@@ -2,6 +2,9 @@ import type { Loaded } from "../policy/index.ts";
 import type { Module, Policy } from "../rego/engine/index.ts";
 import {
   type Annotations,
+  compareTerms,
+  isGroundTerm,
+  isScalar,
   moduleToJson,
   operatorName,
   type Rule,
@@ -12,7 +15,7 @@ import {
 import { getKey, isArray, isObject, type JsonObject, type Value } from "../rego/value/index.ts";
 import type { Command } from "./command.ts";
 import { CommandError } from "./command-error.ts";
-import { errorsText, locationDocument, outputErrors } from "./failure.ts";
+import { failureText, locationDocument } from "./failure.ts";
 import { type Flag, type FlagValues, UsageError } from "./flags.ts";
 import { type Document, jsonText, prettyJson, sorted, tableText } from "./output.ts";
 import { ownCapabilities } from "./own-capabilities.ts";
@@ -51,13 +54,13 @@ interface Found {
 async function inspect(values: FlagValues, terminal: Terminal): Promise<number> {
   const [path, ...more] = values.positional;
   if (path === undefined || more.length > 0) throw new UsageError("specify exactly one OPA bundle or path");
-  const settings: PolicySettings = { version: versionOf(values), annotations: true, keepPrint: false };
+  const settings: PolicySettings = { version: versionOf(values), annotations: true, keepPrint: false, isPartial: true };
   try {
     const { loadPaths } = await import("../policy/index.ts");
     const loaded = await loadPaths([path], { bundle: !path.endsWith(".rego") });
     const modules = parseModules(loaded.modules, settings);
     const policy = compileModules(modules, loaded.data, { ...settings, extensions: await extensionsFor(loaded) });
-    const found = values.bool("annotations") ? modules.flatMap(annotationsIn) : [];
+    const found = values.bool("annotations") ? modules.flatMap(annotationsIn).sort(byPathAndPlace) : [];
     if (values.string("format") === "json") terminal.out(prettyJson(summary(loaded, modules, policy, found)));
     else
       terminal.out(
@@ -71,7 +74,7 @@ async function inspect(values: FlagValues, terminal: Terminal): Promise<number> 
     return 0;
   } catch (error) {
     if (error instanceof CommandError) throw error;
-    terminal.err(`error: ${errorsText(outputErrors(error))}\n`);
+    terminal.err(`error: ${failureText(error)}\n`);
     return 1;
   }
 }
@@ -90,10 +93,25 @@ function namespaces(loaded: Loaded, modules: readonly Module[]): ReadonlyMap<str
 
 function annotationsIn(module: Module): readonly Found[] {
   const ofPackage = module.annotations.filter(({ scope }) => scope === "package" || scope === "subpackages");
+  const seen = new Set<string>();
   const ofRules = module.rules.flatMap((rule) =>
-    rule.annotations.map((annotations) => ({ annotations, module, rule })),
+    rule.annotations.flatMap((annotations) => {
+      // A block of the scope `document` stands with all rules of its document, and is listed with the first.
+      const { row, col } = annotations.at;
+      if (annotations.scope === "document" && seen.has(`${row}:${col}`)) return [];
+      seen.add(`${row}:${col}`);
+      return [{ annotations, module, rule }];
+    }),
   );
   return [...ofPackage.map((annotations) => ({ annotations, module, rule: undefined })), ...ofRules];
+}
+
+function byPathAndPlace(a: Found, b: Found): number {
+  const byPath = compareTerms(pathOf(a), pathOf(b));
+  if (byPath !== 0) return byPath;
+  const [place, other] = [a.annotations.at, b.annotations.at];
+  if (place.source.name !== other.source.name) return place.source.name < other.source.name ? -1 : 1;
+  return place.row === other.row ? place.col - other.col : place.row - other.row;
 }
 
 function pathOf({ module, rule }: Found): Module["package"]["path"] {
@@ -101,7 +119,7 @@ function pathOf({ module, rule }: Found): Module["package"]["path"] {
   const [head, ...rest] = rule.head.reference.terms;
   const name = head?.kind === "var" ? { kind: "string" as const, value: head.name, at: head.at } : head;
   const terms = [...module.package.path.terms, ...(name === undefined ? [] : [name]), ...rest];
-  const end = terms.findIndex((term, i) => i > 0 && term.kind !== "string");
+  const end = terms.findIndex((term, i) => i > 0 && !isGroundTerm(term));
   return { kind: "ref", terms: end === -1 ? terms : terms.slice(0, end), at: rule.at };
 }
 
@@ -113,16 +131,47 @@ function requirements(modules: readonly Module[], policy: Policy): Document {
   const names = new Set<string>();
   for (const { rule } of policy.program.rules) collectCalls(rule, names);
   const features = new Set<string>();
+  const keywords = new Set<string>();
   for (const module of modules) {
-    if (module.version === "v1") features.add("rego_v1");
+    for (const feature of featuresOf(module)) features.add(feature);
+    for (const keyword of futureKeywordsOf(module)) keywords.add(keyword);
     for (const rule of module.rules) collectCalls(rule, names, () => features.add("template_strings"));
   }
+  // The compiler answers them.
+  for (const name of ["rego.metadata.chain", "rego.metadata.rule"]) names.delete(name);
   const known = ownCapabilities("v1")["builtins"] as readonly JsonObject[];
   const builtins = known.filter((builtin) => names.has(builtin["name"] as string));
   return {
     builtins: builtins.length > 0 ? builtins : undefined,
+    future_keywords: keywords.size > 0 ? [...keywords].sort() : undefined,
     features: features.size > 0 ? [...features].sort() : undefined,
   };
+}
+
+const FUTURE_KEYWORDS = {
+  v1: ["and", "not", "or"],
+  v0: ["and", "contains", "every", "if", "in", "not", "or"],
+} as const;
+
+function futureKeywordsOf({ imports, version }: Module): readonly string[] {
+  const known: readonly string[] = FUTURE_KEYWORDS[version === "v1" ? "v1" : "v0"];
+  return imports.flatMap(({ path }) => {
+    const [root, group, word, ...more] = termToText(path).split(".");
+    if (root !== "future" || group !== "keywords" || more.length > 0) return [];
+    return known.filter((keyword) => word === undefined || word === keyword);
+  });
+}
+
+/** @source OPA v1/ast/compile.go, buildRequiredCapabilities */
+function featuresOf({ imports, rules, version }: Module): readonly string[] {
+  if (version === "v1") return ["rego_v1"];
+  const heads = rules.map(({ head }) => head.reference.terms).filter(({ length }) => length >= 3);
+  return [
+    ...(imports.some(({ path }) => termToText(path) === "rego.v1") ? ["rego_v1_import"] : []),
+    ...heads.map((terms) =>
+      terms.every((term, i) => i === 0 || isScalar(term)) ? "rule_head_ref_string_prefixes" : "rule_head_refs",
+    ),
+  ];
 }
 
 function collectCalls(rule: Rule, names: Set<string>, onTemplate?: () => void): void {

@@ -93,6 +93,8 @@ export interface PolicySettings extends Restrictions {
   readonly extensions?: readonly Builtin[];
   /** Keep `print` calls. Default: they are kept. */
   readonly keepPrint?: boolean;
+  /** Functions may be missing: the policy is looked at, never run. */
+  readonly isPartial?: boolean;
 }
 
 /** Parses modules, each in its own version where a bundle says which. @throws {CompileError} with the errors of all modules. */
@@ -129,7 +131,7 @@ export function compilePolicy(
 
 /** @throws {CompileError} */
 export function compileModules(modules: readonly Module[], data: Value, settings: PolicySettings): Policy {
-  const { version, capabilities, schemas, strict, keepPrint, errorLimit, extensions = [] } = settings;
+  const { version, capabilities, schemas, strict, keepPrint, errorLimit, isPartial, extensions = [] } = settings;
   return compile({
     modules,
     version,
@@ -138,6 +140,7 @@ export function compileModules(modules: readonly Module[], data: Value, settings
     keepPrint: keepPrint !== false,
     strict: strict === true,
     ...(errorLimit !== undefined && { errorLimit }),
+    ...(isPartial === true && { isPartial }),
     ...(capabilities !== undefined && { capabilities }),
     ...(schemas !== undefined && { schemas }),
   });

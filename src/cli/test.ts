@@ -1,7 +1,7 @@
-import { CompileError, type Policy } from "../rego/engine/index.ts";
+import type { Policy } from "../rego/engine/index.ts";
 import type { Command } from "./command.ts";
 import { CommandError } from "./command-error.ts";
-import { errorsText, outputErrors } from "./failure.ts";
+import { failureText } from "./failure.ts";
 import { type Flag, type FlagValues, UsageError } from "./flags.ts";
 import { durationText, prettyJson } from "./output.ts";
 import {
@@ -104,7 +104,7 @@ async function test(values: FlagValues, terminal: Terminal): Promise<number> {
     tests = await selectTests(found.tests, values.string("run"));
   } catch (error) {
     if (error instanceof CommandError) throw error;
-    terminal.err(`${loadingText(error)}\n`);
+    terminal.err(`${failureText(error)}\n`);
     return 1;
   }
   return report(policy, tests, values, threshold, terminal);
@@ -119,13 +119,6 @@ function checkUsage(values: FlagValues): number {
   const threshold = Number(values.string("threshold") ?? "0");
   if (!(threshold >= 0 && threshold <= 100)) throw new UsageError("Code coverage threshold must be between 0 and 100");
   return threshold;
-}
-
-function loadingText(thrown: unknown): string {
-  const text = errorsText(outputErrors(thrown));
-  const isParseError =
-    thrown instanceof CompileError && thrown.diagnostics.every(({ code }) => code === "rego_parse_error");
-  return isParseError ? text.replace(/^(\d+ errors? occurred)/, "$1 during loading") : text;
 }
 
 /** Tests whose full names match. The syntax is RE2's, as in OPA. */

@@ -194,6 +194,39 @@ describe("inspect", () => {
     expect(summary.namespaces["data.a"]).toEqual([`${folder}/a/data.json`]);
     expect(summary.capabilities.builtins.map(({ name }: { name: string }) => name)).toEqual(["count"]);
   });
+
+  test("a part of a policy: functions of other files are missing", async () => {
+    const file = `${folderOf({ "p.rego": "package p\nimport data.lib\nx := lib.f(1, y) if some y in lib.g(2)\n" })}/p.rego`;
+    const { code, out } = await cli(["inspect", "-f", "json", file]);
+    expect(code).toBe(0);
+    expect(JSON.parse(out).capabilities.features).toEqual(["rego_v1"]);
+    const wrong = `${folderOf({ "p.rego": "package p\nx := lib.f(count(1))\n" })}/p.rego`;
+    expect(await cli(["inspect", wrong])).toMatchObject({
+      code: 1,
+      err: expect.stringContaining("rego_type_error: count"),
+    });
+    const unread = `${folderOf({ "p.rego": "package p\nx {" })}/p.rego`;
+    expect((await cli(["inspect", unread])).err).toMatch(/^error: 1 error occurred during loading: /);
+  });
+
+  test("annotations by the paths they stand at, those of documents once", async () => {
+    const text = [
+      "package p",
+      "# METADATA\n# title: b\n# scope: document\nb if input.x\nb if input.y",
+      "# METADATA\n# title: a2\na[input.z].c contains 2 if true",
+      "# METADATA\n# title: a1\na contains 1",
+    ].join("\n\n");
+    const { out } = await cli([
+      "inspect",
+      "-a",
+      "-f",
+      "json",
+      folderOf({ "p.rego": text.replace("a contains 1", "a0 := 1") }),
+    ]);
+    expect(
+      JSON.parse(out).annotations.map(({ annotations }: never) => (annotations as { title: string }).title),
+    ).toEqual(["a2", "a1", "b"]);
+  });
 });
 
 describe("capabilities", () => {

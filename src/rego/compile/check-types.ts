@@ -31,6 +31,8 @@ export interface TypeCheckOptions {
   readonly schemas?: Schemas;
   /** Whether `schemas` annotations count. Default: they do. */
   readonly annotations?: boolean;
+  /** Functions may be missing. */
+  readonly isPartial?: boolean;
 }
 
 /** What checking a program has learnt. */
@@ -48,7 +50,7 @@ export function createTypeChecker(options: TypeCheckOptions = {}): TypeChecker {
   return {
     *checkProgram(program) {
       const relaxed = new RelaxedRules(program);
-      const bodies = new BodyChecker(showRef(program), relaxed);
+      const bodies = new BodyChecker(showRef(program), relaxed, options.isPartial === true);
       const { env, errors } = rootEnv(program, bodies, options);
       const checker = new RuleChecker(env, bodies, program, options);
       yield* eachInSteps(program.order, (branch) => checker.check(branch));
@@ -134,12 +136,14 @@ interface CheckedBody {
 class BodyChecker {
   readonly #show: ShowRef;
   readonly #relaxed: RelaxedRules;
+  readonly #isPartial: boolean;
   /** A comprehension is asked for several times in one scope; without memory, nested ones would take exponential time. */
   readonly #checked = new WeakMap<TypeEnv, Map<Body, CheckedBody>>();
 
-  constructor(show: ShowRef, relaxed: RelaxedRules) {
+  constructor(show: ShowRef, relaxed: RelaxedRules, isPartial = false) {
     this.#show = show;
     this.#relaxed = relaxed;
+    this.#isPartial = isPartial;
   }
 
   /** The scope of the body, with the types of its variables, and what is wrong. */
@@ -163,7 +167,7 @@ class BodyChecker {
     for (const expr of body) {
       const scope = expr.with.length > 0 ? this.#withScope(env, expr) : env;
       const parts = [...this.#closureErrors(scope, expr), ...checkRefs(expr, scope, this.#show)];
-      const own = checkExpr(scope, expr);
+      const own = this.#isPartial && isOfUnknown(scope, expr) ? undefined : checkExpr(scope, expr);
       errors.push(...parts);
       if (own !== undefined && !(parts.length > 0 && own.unknownCause)) errors.push(own);
     }
@@ -210,6 +214,10 @@ class BodyChecker {
 function replacedType(env: TypeEnv, type: Type | undefined, modifier: With): Type {
   const value = env.typeOf(modifier.value);
   return type === undefined || value === undefined ? ANY : (union(type, value) ?? ANY);
+}
+
+function isOfUnknown(env: TypeEnv, { form }: Expr): boolean {
+  return form.kind === "call" && env.typeOfRef(form.operator.terms) === undefined;
 }
 
 function checkExpr(env: TypeEnv, expr: Expr): TypeDiagnostic | undefined {

@@ -57,6 +57,8 @@ export interface CompileModulesOptions {
   readonly baseDocuments?: Value;
   /** How many findings to report at most; 10 by default, as OPA. */
   readonly errorLimit?: number;
+  /** Functions may be missing: the program is looked at, never run. */
+  readonly isPartial?: boolean;
 }
 
 /** The compiler's working state: each stage replaces the rules. */
@@ -124,7 +126,7 @@ export function* compileModulesInSteps(
     environment,
     arityOf: arityIn(environment),
     options,
-    checkTypes: options.checkTypes ?? createTypeChecker(),
+    checkTypes: options.checkTypes ?? createTypeChecker({ isPartial: options.isPartial === true }),
     graph: undefined,
     types: undefined,
   };
@@ -178,9 +180,9 @@ const STAGES: readonly Stage[] = [
       checkDataConflicts(environment.tree, options.baseDocuments, environment.findings);
     }
   },
-  inspect("all", ({ environment, arityOf }) => functionVisitor(environment, arityOf)),
+  ofWholePrograms(inspect("all", ({ environment, arityOf }) => functionVisitor(environment, arityOf))),
   checkHeads,
-  orderBodies,
+  ofWholePrograms(orderBodies),
   eachBranch("comparisons", () => (branch) => mapRule(branch, equalsMapper)),
   eachBranch("all", ({ environment }) => (branch) => ({ ...branch, body: rewriteDynamics(branch.body, environment) })),
   checkRecursion,
@@ -335,6 +337,13 @@ function inspect(holding: keyof Parts | "all", make: (compilation: Compilation) 
       holding === "all" ? rules : rules.filter(({ id }) => parts[id]?.[holding] === true),
       make(compilation),
     );
+  };
+}
+
+/** Of a part of a program it is not known what functions there are, nor then what their calls bind. */
+function ofWholePrograms(stage: Stage): Stage {
+  return function* (compilation) {
+    if (compilation.options.isPartial !== true) yield* stage(compilation);
   };
 }
 

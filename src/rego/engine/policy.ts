@@ -49,6 +49,8 @@ export interface CompileOptions {
   readonly errorLimit?: number;
   /** JSON schemas for the type checker: `schema` is that of `input`; others are named by annotations (`schema.name`). */
   readonly schemas?: ReadonlyMap<string, Value>;
+  /** Functions may be missing: the policy is looked at, never run. */
+  readonly isPartial?: boolean;
 }
 
 /** What one evaluation is given. With a `tracer` the query runs in its traced build. */
@@ -115,6 +117,7 @@ function* compileUnbounded(options: CompileOptions): Steps<Policy> {
       features: new Set(options.capabilities.features as readonly Feature[]),
     }),
     ...(options.errorLimit !== undefined && { errorLimit: options.errorLimit }),
+    ...(options.isPartial === true && { isPartial: true }),
     ...(options.schemas !== undefined && { checkTypes: createTypeChecker({ schemas: options.schemas }) }),
   });
   if ("diagnostics" in compiled) throw new CompileError(compiled.diagnostics);
