@@ -1,4 +1,5 @@
 import { afterEach, expect, test } from "vitest";
+import { BASE_PART } from "../../src/policy/index.ts";
 import { httpRequest } from "../support/checks.ts";
 import { isAllowed, startServer, type TestServer } from "../support/server.ts";
 import { lineWriter } from "../support/lines.ts";
@@ -42,6 +43,30 @@ test("while policies with opposite verdicts follow each other, every answer is o
   isRunning = false;
   await Promise.all(loops);
   expect([...seen].sort()).toEqual(["even", "odd"]);
+});
+
+test("while a large set of policies is built, checks are answered by the one before", async () => {
+  server = await startServer({ policy: policy(0) });
+  const { store } = server.server;
+  const client = server.connect();
+  const request = httpRequest({ method: "GET", path: "/" });
+  const rules = Array.from({ length: 3000 }, (_, i) => `more if input.user == "u${i}"`).join("\n\n");
+  let isBuilt = false;
+  const text = `${policy(1)}\n${rules}\n`;
+  const build = store
+    .updateAside(new Map([[BASE_PART, { modules: [{ file: "policy.rego", text }], data: {} }]]))
+    .then(() => {
+      isBuilt = true;
+    });
+  let answered = 0;
+  while (!isBuilt) {
+    const reply = await client.check(request);
+    if (!isBuilt) expect(isAllowed(reply)).toBe(true);
+    answered++;
+  }
+  await build;
+  expect(answered).toBeGreaterThan(3);
+  expect(isAllowed(await client.check(request))).toBe(false);
 });
 
 // attacks.json config-022: two bundles with opposite verdicts for each path set; the log says which of them decided.
