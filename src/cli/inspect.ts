@@ -156,8 +156,11 @@ const FUTURE_KEYWORDS = {
 function futureKeywordsOf({ imports, version }: Module): readonly string[] {
   const known: readonly string[] = FUTURE_KEYWORDS[version === "v1" ? "v1" : "v0"];
   return imports.flatMap(({ path }) => {
-    const [root, group, word, ...more] = termToText(path).split(".");
-    if (root !== "future" || group !== "keywords" || more.length > 0) return [];
+    if (path.kind !== "ref") return [];
+    const [root, group, word] = path.terms.map((term) =>
+      term.kind === "var" ? term.name : term.kind === "string" ? term.value : "",
+    );
+    if (root !== "future" || group !== "keywords") return [];
     return known.filter((keyword) => word === undefined || word === keyword);
   });
 }

@@ -124,9 +124,11 @@ export function compilePolicy(
   const modules = parseModules(files.modules, settings);
   if (modules.length > 0) timers?.add("rego_module_parse", started);
   started = performance.now();
-  const policy = compileModules(modules, files.data, settings);
-  if (modules.length > 0) timers?.add("rego_module_compile", started);
-  return policy;
+  try {
+    return compileModules(modules, files.data, settings);
+  } finally {
+    if (modules.length > 0) timers?.add("rego_module_compile", started);
+  }
 }
 
 /** @throws {CompileError} */

@@ -157,9 +157,10 @@ export class Recorder implements Tracer {
   report(policy: Policy | undefined, values: FlagValues): Readonly<Record<string, Document>> {
     const mode = values.string("explain") ?? "off";
     const explanation = this.#explanation(mode, policy?.program.modules ?? []);
+    const profile = values.bool("profile") ? this.#profile(values) : [];
     return {
       ...(explanation.length > 0 && { explanation }),
-      ...(values.bool("profile") && { profile: this.#profile(values) as unknown as Document }),
+      ...(profile.length > 0 && { profile: profile as unknown as Document }),
       ...(values.bool("coverage") && { coverage: coverageReport(policy?.program.modules ?? [], this.#covered) }),
     };
   }
@@ -303,11 +304,13 @@ function rangeOf(at: Location): Range {
 export function coverageReport(modules: readonly Module[], evaluated: ReadonlyMap<string, Location>): Document {
   const heads = headsOf(modules);
   const covered = new Map<string, Map<string, Range>>();
-  for (const [key, at] of evaluated) {
-    const range = rangeOf(heads.get(key) ?? at);
+  const cover = (at: Location): void => {
+    const range = rangeOf(at);
     const file = covered.get(at.source.name) ?? new Map<string, Range>();
     covered.set(at.source.name, file.set(JSON.stringify(range), range));
-  }
+  };
+  for (const [key, at] of evaluated) cover(heads.get(key) ?? at);
+  for (const { head } of defaultsIn(modules, evaluated)) cover(head.at);
   const files = modules
     .map((module) => fileReport(module, inOrder(covered.get(module.file)?.values() ?? [])))
     .sort((a, b) => (a.name < b.name ? -1 : 1));
@@ -319,6 +322,13 @@ export function coverageReport(modules: readonly Module[], evaluated: ReadonlyMa
     not_covered_lines: missedLines,
     coverage: percentage(coveredLines, coveredLines + missedLines),
   };
+}
+
+/** Default rules that were asked: all that is reported of them is their body, which stands for the word `default`. */
+function defaultsIn(modules: readonly Module[], evaluated: ReadonlyMap<string, Location>): readonly Rule[] {
+  return modules.flatMap(({ rules }) =>
+    rules.filter((rule) => rule.default && rule.body.some(({ at }) => evaluated.has(placeKey(at)))),
+  );
 }
 
 interface FileReport {

@@ -239,6 +239,21 @@ describe("reports", () => {
     expect(profile[0]).toMatchObject({ num_eval: expect.any(Number), location: { row: expect.any(Number) } });
   });
 
+  test("coverage of default rules", async () => {
+    const folder = folderOf({ "p.rego": "package p\ndefault a := false\ndefault b := 1\nb := 2" });
+    const { out } = await cli(["eval", "-d", `${folder}/p.rego`, "--coverage", "data.p"]);
+    const { covered, not_covered: missed } = JSON.parse(out).coverage.files[`${folder}/p.rego`];
+    const shown = (ranges: readonly { readonly start: { readonly row: number; readonly col: number } }[]) =>
+      ranges.map(({ start }) => [start.row, start.col]);
+    expect(shown(covered)).toEqual([
+      [2, 1],
+      [2, 9],
+      [4, 1],
+      [4, 6],
+    ]);
+    expect(shown(missed)).toEqual([[3, 9]]);
+  });
+
   test("coverage", async () => {
     const folder = folderOf({ "p.rego": POLICY });
     const { out } = await cli(["eval", "-d", `${folder}/p.rego`, "--coverage", "-I", "data.p.allow"], '{"x": 1}');
