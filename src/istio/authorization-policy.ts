@@ -51,8 +51,12 @@ export function readAuthorizationPolicy(
       reader.refuse("istio_value_error", where, "spec.provider.name", "a CUSTOM policy needs a provider");
   }
   return {
-    ...meta,
     kind: "AuthorizationPolicy",
+    name: meta.name,
+    namespace: meta.namespace,
+    places: meta.places,
+    start: meta.start,
+    end: meta.end,
     attachment,
     action,
     dryRun: readDryRun(reader, annotations, action),
@@ -162,7 +166,9 @@ function readAlternatives(
       const fieldName = known.get(key);
       const values = reader.strings(entry.value, `${at}.${member}.${key}`);
       if (fieldName === undefined || values === undefined || values.length === 0) continue;
-      const list: FieldValues = { ...fieldName, values, start: entry.start, end: entry.end };
+      // Member by member: V8 copies objects slowly, and there are tens of thousands.
+      const { name, attribute, negated } = fieldName;
+      const list: FieldValues = { name, attribute, negated, values, start: entry.start, end: entry.end };
       checkValues(reader, list, `${at}.${member}.${key}`, false);
       lists.push(list);
     }
