@@ -302,7 +302,8 @@ function readHeader(header: ObjectValue): TokenHeader {
 }
 
 function headerText(header: ObjectValue, name: string): string {
-  const value = getKey(header, name) ?? "";
+  const value = getKey(header, name);
+  if (value === undefined) return "";
   if (typeof value === "string") return value;
   throw new BuiltinError(`${name}: must be a string`);
 }

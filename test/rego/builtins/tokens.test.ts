@@ -183,6 +183,14 @@ describe("io.jwt.decode_verify", () => {
   });
 
   test.for([
+    [{ alg: null }, "alg: must be a string"],
+    [{ alg: ["HS256"] }, "alg: must be a string"],
+    [{ alg: "HS256", kid: null }, "kid: must be a string"],
+  ] as const)("refuses the header %j", ([bad, message]) => {
+    expect(() => verified(bad, {})).toThrow(message);
+  });
+
+  test.for([
     [{}, "no key constraint"],
     [{ cert: rsaPem, secret: "x" }, "duplicate key constraints"],
     [{ cert: 1 }, "cert constraint: must be a string"],
