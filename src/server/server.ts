@@ -87,13 +87,13 @@ export class CardeaServer {
   #serves = false;
   #checkAddresses: Pick<Addresses, "grpc" | "httpAuthz"> = { grpc: undefined, httpAuthz: undefined };
   #isStopping = false;
-  #lastReload: Promise<void> = Promise.resolve();
-  #nextReload: Promise<void> | undefined;
+  #lastReload: Promise<unknown> = Promise.resolve();
+  #nextReload: Promise<unknown> | undefined;
 
   private constructor(options: ServerOptions, parts: Parts) {
     this.#options = options;
     this.#parts = parts;
-    this.#link = new WorkerLink(parts.metrics, parts.store, options.logger);
+    this.#link = new WorkerLink(parts.metrics, parts.store, options.logger, () => this.#reload());
   }
 
   /**
@@ -229,34 +229,41 @@ export class CardeaServer {
 
   /**
    * Reads the paths again. What does not load or compile changes nothing: the last good policies serve on. One reload runs
-   * at a time; however many are asked for meanwhile, one more follows, which sees the last state.
+   * at a time; however many are asked for meanwhile, one more follows, which sees the last state. A worker asks for it, and
+   * has not read anything yet when this resolves.
    */
-  reload(): Promise<void> {
+  async reload(): Promise<void> {
+    if (this.#link.isWorker) {
+      this.#link.askForReload();
+      return;
+    }
     this.#nextReload ??= this.#lastReload.then(() => {
       this.#nextReload = undefined;
       this.#lastReload = this.#reload();
       return this.#lastReload;
     });
-    return this.#nextReload;
+    await this.#nextReload;
   }
 
-  async #reload(): Promise<void> {
+  /** @returns whether what was read took over. */
+  async #reload(): Promise<boolean> {
     const { logger } = this.#options;
     const { metrics, store } = this.#parts;
     const startedMs = performance.now();
     try {
       await this.#load();
-      this.#link.filesTookOver();
       metrics.policyReloads.inc({ result: "ok" });
       logger.info("Processed file watch event.", {
         duration: `${(performance.now() - startedMs).toFixed(3)}ms`,
         generation: store.current.generation,
       });
+      return true;
     } catch (cause) {
-      if (this.#isStopping) return;
+      if (this.#isStopping) return false;
       metrics.policyReloads.inc({ result: "failed" });
       store.noteFailure(cause instanceof Error ? cause.message : String(cause));
       this.#reportReload(cause);
+      return false;
     }
   }
 

@@ -21,6 +21,22 @@ const QUIET_MS = 60_000;
 /** Metrics of a worker that does not answer are left out of the sum. */
 const COLLECT_MS = 1000;
 
+/** Workers that say within this time that files have changed mean the same change. */
+const GATHER_MS = 100;
+/** Longest wait for workers that read their files: writes wait for it too. */
+const RELOAD_MS = 50_000;
+
+/** Who changes the base of all workers: one of them by a write, or all by their files. */
+type Turn =
+  | { readonly kind: "write"; readonly worker: Worker; readonly question: number }
+  | { readonly kind: "reload" };
+
+interface Reload {
+  readonly waiting: Set<number>;
+  readonly timer: NodeJS.Timeout;
+  isGood: boolean;
+}
+
 interface Round {
   readonly waiting: Set<number>;
   readonly metrics: (readonly MetricObject[])[];
@@ -43,8 +59,14 @@ export class Supervisor {
   readonly #lastBeatMs = new Map<number, number>();
   readonly #rounds = new Map<number, Round>();
   #base: string | undefined;
-  /** Workers that want to write to the base; the first one may. */
-  #writers: { readonly worker: Worker; readonly question: number }[] = [];
+  /** The first one is on. */
+  #turns: Turn[] = [];
+  #reload: Reload | undefined;
+  #gathering: NodeJS.Timeout | undefined;
+  /** How often files were read anew, by all and when each worker began. */
+  #reloads = 0;
+  readonly #reloadsBefore = new Map<number, number>();
+  readonly #joined = new Set<number>();
   #roundCount = 0;
   #crashes = 0;
   #lastCrashMs = Number.NEGATIVE_INFINITY;
@@ -64,6 +86,7 @@ export class Supervisor {
     cluster.setupPrimary({
       execArgv: heapMiB > 0 ? [...process.execArgv, `--max-old-space-size=${heapMiB}`] : process.execArgv,
     });
+    cluster.on("fork", (worker) => this.#reloadsBefore.set(worker.id, this.#reloads));
     cluster.on("message", (worker, message: FromWorker) => this.#onMessage(worker, message));
     const stopped = this.#stopOnSignal();
     // Alone, the first one shows whether there is anything good to serve; a crash loop of many would not.
@@ -114,30 +137,80 @@ export class Supervisor {
         return;
       case "base":
         this.#base = message.text;
-        if (message.text === undefined) return;
         for (const other of workersNow()) if (other !== worker) send(other, { kind: "base", text: message.text });
         return;
       case "join":
-        send(worker, { kind: "joined", text: this.#base });
+        this.#joined.add(worker.id);
+        send(worker, {
+          kind: "joined",
+          text: this.#base,
+          isStale: this.#reloads > (this.#reloadsBefore.get(worker.id) ?? 0),
+        });
+        return;
+      case "stale":
+        this.#gathering ??= setTimeout(() => {
+          this.#gathering = undefined;
+          this.#enqueue({ kind: "reload" });
+        }, GATHER_MS);
+        return;
+      case "reloaded":
+        if (this.#reload === undefined) return;
+        this.#reload.isGood ||= message.isGood;
+        this.#hasReloaded(worker.id);
         return;
       case "lock":
-        this.#writers.push({ worker, question: message.question });
-        if (this.#writers.length === 1) this.#letWrite();
+        this.#enqueue({ kind: "write", worker, question: message.question });
         return;
       case "unlock":
-        if (this.#writers[0]?.worker !== worker) return;
-        this.#writers.shift();
-        this.#letWrite();
+        if (this.#isTurnOf(worker)) this.#endTurn();
         return;
       default:
         message satisfies never;
     }
   }
 
-  /** Lets the first of those who want to write to the base do so. */
-  #letWrite(): void {
-    const [first] = this.#writers;
-    if (first !== undefined) send(first.worker, { kind: "locked", question: first.question });
+  #enqueue(turn: Turn): void {
+    this.#turns.push(turn);
+    if (this.#turns.length === 1) this.#beginTurn();
+  }
+
+  #isTurnOf(worker: Worker): boolean {
+    const [first] = this.#turns;
+    return first?.kind === "write" && first.worker === worker;
+  }
+
+  #endTurn(): void {
+    this.#turns.shift();
+    this.#beginTurn();
+  }
+
+  #beginTurn(): void {
+    const [first] = this.#turns;
+    if (first === undefined) return;
+    if (first.kind === "write") {
+      send(first.worker, { kind: "locked", question: first.question });
+      return;
+    }
+    this.#reloads++;
+    // One that is still starting is told when it joins.
+    const workers = workersNow().filter(({ id }) => this.#joined.has(id));
+    const waiting = new Set(workers.map(({ id }) => id));
+    this.#reload = { waiting, isGood: false, timer: setTimeout(() => this.#endReload(), RELOAD_MS) };
+    for (const worker of workers) send(worker, { kind: "reload" });
+    if (waiting.size === 0) this.#endReload();
+  }
+
+  #hasReloaded(id: number): void {
+    if (this.#reload?.waiting.delete(id) === true && this.#reload.waiting.size === 0) this.#endReload();
+  }
+
+  #endReload(): void {
+    if (this.#reload === undefined) return;
+    clearTimeout(this.#reload.timer);
+    // What the REST API wrote before counts no more, unless the files are not good.
+    if (this.#reload.isGood) this.#base = undefined;
+    this.#reload = undefined;
+    this.#endTurn();
   }
 
   async #sum(): Promise<string> {
@@ -165,9 +238,12 @@ export class Supervisor {
 
   #onExit(worker: Worker, reason: string | number): void {
     this.#lastBeatMs.delete(worker.id);
-    const isWriting = this.#writers[0]?.worker === worker;
-    this.#writers = this.#writers.filter((waiting) => waiting.worker !== worker);
-    if (isWriting) this.#letWrite();
+    this.#joined.delete(worker.id);
+    this.#reloadsBefore.delete(worker.id);
+    const isWriting = this.#isTurnOf(worker);
+    this.#turns = this.#turns.filter((turn) => turn.kind === "reload" || turn.worker !== worker);
+    if (isWriting) this.#beginTurn();
+    this.#hasReloaded(worker.id);
     if (this.#isStopping) return;
     const nowMs = performance.now();
     this.#crashes = nowMs - this.#lastCrashMs > QUIET_MS ? 0 : this.#crashes + 1;

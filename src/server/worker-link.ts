@@ -7,32 +7,46 @@ import type { FromWorker, ToWorker } from "./worker-messages.ts";
 const BEAT_MS = 250;
 /** What a supervisor is asked takes milliseconds: whoever waits longer than this has one in trouble. */
 const ANSWER_MS = 10_000;
+/** A turn to write comes after the others', and after files that all are reading. */
+const TURN_MS = 60_000;
+
+/** What happens to the base one after the other, in the order in which the supervisor said it. */
+type Job =
+  | { readonly kind: "base"; readonly text: string; readonly isAtOnce: boolean }
+  | { readonly kind: "reload"; readonly isAnswered: boolean };
 
 /** A worker's side of its supervisor. In a process that is no worker, it does nothing. */
 export class WorkerLink {
   readonly #metrics: Metrics;
   readonly #store: PolicyStore;
   readonly #logger: Logger;
+  readonly #reload: () => Promise<boolean>;
   readonly #questions = new Map<number, (text: string) => void>();
   readonly #lockWaiters = new Map<number, () => void>();
   #questionCount = 0;
   /** Called when the supervisor has answered `join`; undefined once it has. What is written before is in its answer. */
   #joined: (() => void) | undefined;
   #hasJoined = false;
-  /** What another worker wrote last, while what it wrote before is still being taken over. */
-  #nextBase: string | undefined;
-  #isTakingOver = false;
+  readonly #jobs: Job[] = [];
+  /** Resolves when no job is left. */
+  #work: Promise<void> | undefined;
   #beat: NodeJS.Timeout | undefined;
 
-  constructor(metrics: Metrics, store: PolicyStore, logger: Logger) {
+  /** @param reload  Reads the files again. @returns whether what they say took over; never throws. */
+  constructor(metrics: Metrics, store: PolicyStore, logger: Logger, reload: () => Promise<boolean>) {
     this.#metrics = metrics;
     this.#store = store;
     this.#logger = logger;
+    this.#reload = reload;
     if (!cluster.isWorker) return;
     process.on("message", (message: ToWorker) => this.#onMessage(message));
     metrics.sumWith(() => this.#askForSum());
     store.lockWritesWith(() => this.#lock());
     store.onBaseWrite((base) => tell({ kind: "base", text: toText(base) }));
+  }
+
+  get isWorker(): boolean {
+    return cluster.isWorker;
   }
 
   /** Takes over what the REST API has written to others. Called when the files are read, which would replace it. */
@@ -46,6 +60,7 @@ export class WorkerLink {
       };
       tell({ kind: "join" });
     });
+    await this.#work;
   }
 
   /** All ports are open. */
@@ -55,9 +70,9 @@ export class WorkerLink {
     this.#beat = setInterval(() => tell({ kind: "beat" }), BEAT_MS);
   }
 
-  /** The files were read again: what the REST API wrote before counts no more. */
-  filesTookOver(): void {
-    if (cluster.isWorker) tell({ kind: "base", text: undefined });
+  /** All workers read the files again, in one turn among those who write: a write is before it in all of them, or after. */
+  askForReload(): void {
+    tell({ kind: "stale" });
   }
 
   /** The channel would keep the process alive. */
@@ -83,15 +98,19 @@ export class WorkerLink {
         const go = this.#lockWaiters.get(message.question);
         // Nobody waits any more: the turn is the next one's.
         if (go === undefined) tell({ kind: "unlock" });
-        else go();
+        else void (this.#work ?? Promise.resolve()).then(go);
         return;
       }
       case "base":
-        if (this.#hasJoined) void this.#takeOver(message.text);
+        if (this.#hasJoined) this.#enqueue({ kind: "base", text: message.text, isAtOnce: false });
+        return;
+      case "reload":
+        this.#enqueue({ kind: "reload", isAnswered: true });
         return;
       case "joined":
         this.#hasJoined = true;
-        if (message.text !== undefined) this.#startWith(message.text);
+        if (message.isStale) this.#enqueue({ kind: "reload", isAnswered: false });
+        if (message.text !== undefined) this.#enqueue({ kind: "base", text: message.text, isAtOnce: true });
         this.#joined?.();
         this.#joined = undefined;
         return;
@@ -100,29 +119,34 @@ export class WorkerLink {
     }
   }
 
-  #startWith(text: string): void {
-    try {
-      this.#store.update(new Map([[BASE_PART, fromText(text)]]));
-    } catch (cause) {
-      this.#reportBase(cause);
+  #enqueue(job: Job): void {
+    // Of writes without a reload between them the last counts.
+    if (job.kind === "base" && this.#jobs.at(-1)?.kind === "base") this.#jobs.pop();
+    this.#jobs.push(job);
+    this.#work ??= this.#doJobs().finally(() => {
+      this.#work = undefined;
+    });
+  }
+
+  /** Never throws. */
+  async #doJobs(): Promise<void> {
+    for (let job = this.#jobs.shift(); job !== undefined; job = this.#jobs.shift()) {
+      if (job.kind === "base") await this.#takeOver(job.text, job.isAtOnce);
+      else {
+        const isGood = await this.#reload();
+        if (job.isAnswered) tell({ kind: "reloaded", isGood });
+      }
     }
   }
 
-  /** One at a time; of those that come meanwhile the last counts. */
-  async #takeOver(text: string): Promise<void> {
-    this.#nextBase = text;
-    if (this.#isTakingOver) return;
-    this.#isTakingOver = true;
-    while (this.#nextBase !== undefined) {
-      const next = this.#nextBase;
-      this.#nextBase = undefined;
-      try {
-        await this.#store.updateAside(new Map([[BASE_PART, fromText(next)]]));
-      } catch (cause) {
-        this.#reportBase(cause);
-      }
+  async #takeOver(text: string, isAtOnce: boolean): Promise<void> {
+    try {
+      const changes = new Map([[BASE_PART, fromText(text)]]);
+      if (isAtOnce) this.#store.update(changes);
+      else await this.#store.updateAside(changes);
+    } catch (cause) {
+      this.#reportBase(cause);
     }
-    this.#isTakingOver = false;
   }
 
   #reportBase(cause: unknown): void {
@@ -136,7 +160,7 @@ export class WorkerLink {
       const timer = setTimeout(() => {
         this.#lockWaiters.delete(question);
         reject(new Error("other workers do not let this one write"));
-      }, ANSWER_MS);
+      }, TURN_MS);
       this.#lockWaiters.set(question, () => {
         clearTimeout(timer);
         this.#lockWaiters.delete(question);

@@ -12,8 +12,12 @@ export type FromWorker =
   | { readonly kind: "metrics"; readonly round: number; readonly metrics: readonly MetricObject[] }
   /** Someone asked it for the metrics of all. */
   | { readonly kind: "sum"; readonly question: number }
-  /** The REST API wrote to it; undefined once its files have taken over again. */
-  | { readonly kind: "base"; readonly text: string | undefined }
+  /** The REST API wrote to it. */
+  | { readonly kind: "base"; readonly text: string }
+  /** Its files have changed, or somebody says so. */
+  | { readonly kind: "stale" }
+  /** Its answer to `reload`: whether what it reads took over. */
+  | { readonly kind: "reloaded"; readonly isGood: boolean }
   /** It wants to write to the base that all share. */
   | { readonly kind: "lock"; readonly question: number }
   /** It has. */
@@ -25,6 +29,13 @@ export type ToWorker =
   | { readonly kind: "sum"; readonly question: number; readonly text: string }
   | { readonly kind: "base"; readonly text: string }
   /** The answer to `join`; what is written later follows as `base`. */
-  | { readonly kind: "joined"; readonly text: string | undefined }
+  | {
+      readonly kind: "joined";
+      readonly text: string | undefined;
+      /** Others have read the files anew since it began. */
+      readonly isStale: boolean;
+    }
+  /** All read their files now; nobody writes meanwhile. */
+  | { readonly kind: "reload" }
   /** It may write; what others wrote before has been sent to it before. */
   | { readonly kind: "locked"; readonly question: number };

@@ -125,6 +125,39 @@ describe("workers", () => {
     await until(async () => (await Promise.all([items(), items(), items(), items()])).every((count) => count === 20));
   });
 
+  test("writes while files are reloaded are in all of them or in none", async () => {
+    const program = await start({ flags: ["--watch"] });
+    const file = join(program.folder, "policy.rego");
+    const close = { connection: "close" };
+    const url = (path: string): string => `http://${program.api}/v1/data${path}`;
+    /** What several workers have, each asked on a connection of its own. */
+    const seen = (): Promise<readonly string[]> =>
+      Promise.all(Array.from({ length: 8 }, async () => (await fetch(url(""), { headers: close })).text()));
+    const version = async (n: number): Promise<boolean> =>
+      (await seen()).every((text) => text.includes(`"version":${n}`));
+    let count = 0;
+    for (let n = 1; n <= 4; n++) {
+      await writeFile(`${file}.new`, `${POLICY}\nversion := ${n}\n`);
+      await rename(`${file}.new`, file);
+      let isDone = false;
+      const writing = (async () => {
+        while (!isDone) await fetch(url(`/items/i${count++}`), { method: "PUT", body: "1", headers: close });
+      })();
+      await until(() => version(n));
+      isDone = true;
+      await writing;
+      // The last write has to reach them; after that they stay the same.
+      await until(async () => new Set(await seen()).size === 1);
+    }
+    const [before] = await seen();
+    expect(before).toContain('"items"');
+    const [victim] = await workersOf(program);
+    process.kill(victim as number, "SIGKILL");
+    await until(async () => (await metric(program, "cardea_worker_restarts_total ").catch(() => 0)) === 1);
+    await until(async () => (await metric(program, "cardea_workers ").catch(() => 0)) === 2);
+    expect(new Set(await seen())).toEqual(new Set([before]));
+  });
+
   test("SIGTERM ends all of them, with 0", async () => {
     const program = await start();
     await verdicts(clients(program));
