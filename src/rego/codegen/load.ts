@@ -115,6 +115,9 @@ function* pieces<T>(items: readonly T[], codeOf: (item: T) => Js): Generator<rea
   if (piece.length > 0) yield piece;
 }
 
+/** Names of constants, of groups' functions and of tables. */
+const SHARED_NAME = /\b(?:[kqr]|table)\d+\b/g;
+
 /** Declares before a script the names it uses and does not define: constants, tables, functions of other scripts. */
 class Linker {
   readonly #groups = new Map<string, { readonly group: Group; readonly name: Js; readonly isKeyed: boolean }>();
@@ -133,7 +136,7 @@ class Linker {
   linked(source: Js, codes: readonly Js[], own: readonly GroupCode[] = []): Js {
     const names = new Set<string>();
     // Text that only looks like a name costs a declaration that nobody uses.
-    for (const { text } of codes) for (const name of text.match(/\b[a-z]+\d+\b/g) ?? []) names.add(name);
+    for (const { text } of codes) for (const name of text.match(SHARED_NAME) ?? []) names.add(name);
     for (const { main, keyed } of own) {
       names.delete(main.text);
       if (keyed !== undefined) names.delete(keyed.text);
