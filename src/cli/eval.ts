@@ -14,6 +14,7 @@ import { runtimeInfo } from "./runtime-info.ts";
 import type { Terminal } from "./terminal.ts";
 import { statistics, Timers } from "./timers.ts";
 import { type ProfileEntry, Recorder } from "./trace.ts";
+import { checkTarget, TARGET_FLAG } from "./usual-flags.ts";
 
 const FORMATS = ["json", "values", "bindings", "pretty", "source", "raw", "discard"] as const;
 
@@ -65,14 +66,7 @@ const FLAGS: readonly Flag[] = [
     kind: "bool",
     about: "treat the first built-in function error encountered as fatal",
   },
-  {
-    name: "target",
-    short: "t",
-    kind: "enum",
-    values: ["rego", "wasm"],
-    default: "rego",
-    about: "set the runtime to exercise",
-  },
+  TARGET_FLAG,
   { name: "timeout", kind: "duration", about: "set eval timeout (default unlimited)" },
   {
     name: "unknowns",
@@ -144,7 +138,7 @@ function checkUsage(values: FlagValues): void {
       "partial evaluation is not supported: this engine compiles whole policies to JavaScript (hint: leave out --partial and give the whole input by --input)",
     );
   if (values.string("format") === "source") throw new UsageError("invalid output format for evaluation");
-  if (values.string("target") !== "rego") throw new UsageError("WebAssembly is not supported: --target must be rego");
+  checkTarget(values);
   if (values.bool("strict-builtin-errors") && values.bool("show-builtin-errors")) {
     throw new UsageError(
       "cannot use --show-builtin-errors with --strict-builtin-errors, --strict-builtin-errors will return the first built-in error encountered immediately",

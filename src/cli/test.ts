@@ -17,7 +17,7 @@ import type { Terminal } from "./terminal.ts";
 import { discoverTests, type TestCase } from "./test-cases.ts";
 import { allCases, resultDocument, runTest, type TestResult } from "./test-runner.ts";
 import { Recorder } from "./trace.ts";
-import { BUNDLE_FLAG, FORMAT_FLAG, IGNORE_FLAG, MAX_ERRORS_FLAG } from "./usual-flags.ts";
+import { BUNDLE_FLAG, FORMAT_FLAG, IGNORE_FLAG, MAX_ERRORS_FLAG, TARGET_FLAG, checkTarget } from "./usual-flags.ts";
 
 const FLAGS: readonly Flag[] = [
   ...VERSION_FLAGS,
@@ -54,14 +54,7 @@ const FLAGS: readonly Flag[] = [
     default: "none",
     about: "sort the JSON formatted test output",
   },
-  {
-    name: "target",
-    short: "t",
-    kind: "enum",
-    values: ["rego", "wasm"],
-    default: "rego",
-    about: "set the runtime to exercise",
-  },
+  TARGET_FLAG,
   {
     name: "threshold",
     kind: "string",
@@ -115,7 +108,7 @@ function checkUsage(values: FlagValues): number {
   if (values.bool("bench"))
     throw new UsageError("benchmarks are not supported: use `cardea eval --count` with `--metrics`");
   if (values.bool("watch")) throw new UsageError("watching is not supported: run the command again");
-  if (values.string("target") !== "rego") throw new UsageError("WebAssembly is not supported: --target must be rego");
+  checkTarget(values);
   const threshold = Number(values.string("threshold") ?? "0");
   if (!(threshold >= 0 && threshold <= 100)) throw new UsageError("Code coverage threshold must be between 0 and 100");
   return threshold;

@@ -1,4 +1,4 @@
-import type { Flag } from "./flags.ts";
+import { type Flag, type FlagValues, UsageError } from "./flags.ts";
 
 // Flags that several commands have, with one meaning and one text.
 
@@ -31,3 +31,17 @@ export const MAX_ERRORS_FLAG: Flag = {
   default: "10",
   about: "set the number of errors to allow before compilation fails early",
 };
+
+export const TARGET_FLAG: Flag = {
+  name: "target",
+  short: "t",
+  kind: "enum",
+  values: ["rego", "wasm"],
+  default: "rego",
+  about: "set the runtime to exercise",
+};
+
+/** @throws {UsageError} */
+export function checkTarget(values: FlagValues): void {
+  if (values.string("target") !== "rego") throw new UsageError("WebAssembly is not supported: --target must be rego");
+}
