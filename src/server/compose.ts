@@ -38,7 +38,9 @@ import { DecisionLogging } from "./decision-logging.ts";
 import { Discovery } from "./discovery.ts";
 import type { HttpHandler } from "./http-listener.ts";
 import { SettledSections } from "./settled-sections.ts";
+import { StatusBoard } from "./status-board.ts";
 import { StatusReports } from "./status-reports.ts";
+import { INSTANCE_VARIABLE } from "./worker-messages.ts";
 
 export interface ComposeOptions {
   readonly config: Config;
@@ -62,6 +64,7 @@ export interface Parts {
   /** Has the last word about policies that are read anew. */
   readonly accept: Accept;
   readonly states: PluginStates;
+  readonly board: StatusBoard;
   readonly metrics: Metrics;
   readonly recorder: DecisionRecorder;
   readonly bundles: BundleSources;
@@ -89,8 +92,9 @@ interface Live {
 
 /** Wires everything: the one place where parts meet. */
 export async function compose(options: ComposeOptions): Promise<Parts> {
-  const { config: boot, logger, env, version } = options;
-  const id = randomUUID();
+  const { config: boot, logger, version } = options;
+  // Workers have one name between them; policies need not see how they got it.
+  const { [INSTANCE_VARIABLE]: id = randomUUID(), ...env } = options.env;
   const liveOf = (config: Config): Live => {
     const labels = { ...config.labels, id, version };
     return { config, labels, shown: publicConfig(config, labels) as JsonObject };
@@ -134,7 +138,7 @@ export async function compose(options: ComposeOptions): Promise<Parts> {
     keys: declared.keys,
   };
   const reports = new StatusReports({
-    document: () => statusDocument(status),
+    document: () => board.document(),
     states,
     metrics,
     writer,
@@ -143,7 +147,15 @@ export async function compose(options: ComposeOptions): Promise<Parts> {
     version,
     env,
   });
-  const onAttempt = (attempt: BundleStatus): void => reports.attempted(attempt);
+  const board: StatusBoard = new StatusBoard({
+    states,
+    own: () => statusDocument(status),
+    report: () => reports.report(),
+  });
+  const onAttempt = (attempt: BundleStatus): void => {
+    reports.attempted(attempt);
+    board.changed();
+  };
   const checks: CheckPorts = new CheckPorts((plugin) =>
     composeChecks(plugin, {
       cardea: boot.cardea,
@@ -203,7 +215,10 @@ export async function compose(options: ComposeOptions): Promise<Parts> {
     options.authorization === "basic"
       ? basicAuthorizer(store, () => live.config.defaultAuthorizationDecision, runtime)
       : async () => undefined;
-  const common: readonly Route[] = [...healthRoutes(status), metricsRoute(metrics)];
+  const common: readonly Route[] = [
+    ...healthRoutes({ store, states, plugins: board.plugins, keys: declared.keys }),
+    metricsRoute(metrics),
+  ];
   const router = (routes: readonly Route[]): HttpHandler =>
     createRouter({
       routes,
@@ -226,6 +241,7 @@ export async function compose(options: ComposeOptions): Promise<Parts> {
     store,
     accept: checks.accept,
     states,
+    board,
     metrics,
     recorder,
     bundles,
@@ -240,7 +256,7 @@ export async function compose(options: ComposeOptions): Promise<Parts> {
       ...queryRoutes(evaluator),
       compileRoute(),
       configRoute(() => live.shown),
-      statusRoute(status),
+      statusRoute(board.document),
     ]),
     diagnosticHandler: router(common),
   };

@@ -93,7 +93,7 @@ export class CardeaServer {
   private constructor(options: ServerOptions, parts: Parts) {
     this.#options = options;
     this.#parts = parts;
-    this.#link = new WorkerLink(parts.metrics, parts.store, options.logger, () => this.#reload());
+    this.#link = new WorkerLink({ ...parts, logger: options.logger }, () => this.#reload());
   }
 
   /**

@@ -33,7 +33,7 @@ export class StatusReports {
 
   constructor(options: StatusReportsOptions) {
     this.#options = options;
-    options.states.onChange(() => this.#changed());
+    options.states.onChange(() => this.#showPlugins());
   }
 
   /** A configuration that tells nobody leaves things as they are, as in OPA. */
@@ -54,12 +54,15 @@ export class StatusReports {
   /** An attempt to load a bundle is over. */
   attempted(status: BundleStatus): void {
     this.#gauges?.observeBundle(status);
+  }
+
+  /** The document is another. */
+  report(): void {
     this.#reporter?.changed();
   }
 
-  #changed(): void {
+  #showPlugins(): void {
     this.#gauges?.setPlugins([...this.#options.states.all()].map(([name, { state }]) => [name, state]));
-    this.#reporter?.changed();
   }
 }
 

@@ -1,7 +1,10 @@
+import { randomUUID } from "node:crypto";
 import cluster, { type Worker } from "node:cluster";
 import { AggregatorRegistry, Counter, Gauge, type MetricObject, Registry } from "prom-client";
 import { type Logger, METRICS } from "../telemetry/index.ts";
-import type { FromWorker, ToWorker } from "./worker-messages.ts";
+import type { JsonObject } from "../rego/value/index.ts";
+import { mergeStatuses } from "./group-status.ts";
+import { type FromWorker, INSTANCE_VARIABLE, type ToWorker } from "./worker-messages.ts";
 
 export interface SupervisorOptions {
   readonly workers: number;
@@ -58,6 +61,7 @@ export class Supervisor {
   readonly #gauge = new Gauge({ name: "cardea_workers", help: METRICS.cardea_workers, registers: [this.#registry] });
   readonly #lastBeatMs = new Map<number, number>();
   readonly #rounds = new Map<number, Round>();
+  readonly #instance = randomUUID();
   #base: string | undefined;
   /** The first one is on. */
   #turns: Turn[] = [];
@@ -67,6 +71,9 @@ export class Supervisor {
   #reloads = 0;
   readonly #reloadsBefore = new Map<number, number>();
   readonly #joined = new Set<number>();
+  /** What workers told of themselves last. */
+  readonly #statuses = new Map<number, string>();
+  #isTelling = false;
   #roundCount = 0;
   #crashes = 0;
   #lastCrashMs = Number.NEGATIVE_INFINITY;
@@ -93,16 +100,21 @@ export class Supervisor {
     const failure = await this.#startFirst();
     if (failure !== undefined) return failure;
     cluster.on("exit", (worker, code, signal) => this.#onExit(worker, signal ?? code));
-    for (let i = 1; i < workers && !this.#isStopping; i++) cluster.fork();
+    for (let i = 1; i < workers && !this.#isStopping; i++) this.#fork();
     const watchdog = this.#watch();
     await stopped;
     clearInterval(watchdog);
     return 0;
   }
 
+  /** All workers are one instance to those they report to. */
+  #fork(): Worker {
+    return cluster.fork({ [INSTANCE_VARIABLE]: this.#instance });
+  }
+
   /** @returns the exit code of a worker that ended before it was ready. */
   #startFirst(): Promise<number | undefined> {
-    const worker = cluster.fork();
+    const worker = this.#fork();
     return new Promise((resolve) => {
       const onReady = (message: FromWorker): void => {
         if (message.kind !== "ready") return;
@@ -158,6 +170,10 @@ export class Supervisor {
         this.#reload.isGood ||= message.isGood;
         this.#hasReloaded(worker.id);
         return;
+      case "status":
+        this.#statuses.set(worker.id, message.text);
+        this.#tellGroup();
+        return;
       case "lock":
         this.#enqueue({ kind: "write", worker, question: message.question });
         return;
@@ -167,6 +183,19 @@ export class Supervisor {
       default:
         message satisfies never;
     }
+  }
+
+  /** Of changes that come together all workers are told once. */
+  #tellGroup(): void {
+    if (this.#isTelling) return;
+    this.#isTelling = true;
+    setImmediate(() => {
+      this.#isTelling = false;
+      const documents = [...this.#statuses.values()].map((text) => JSON.parse(text) as JsonObject);
+      const text = JSON.stringify(mergeStatuses(documents));
+      const [reporter] = this.#statuses.keys();
+      for (const worker of workersNow()) send(worker, { kind: "group", text, isReporter: worker.id === reporter });
+    });
   }
 
   #enqueue(turn: Turn): void {
@@ -239,6 +268,7 @@ export class Supervisor {
   #onExit(worker: Worker, reason: string | number): void {
     this.#lastBeatMs.delete(worker.id);
     this.#joined.delete(worker.id);
+    if (this.#statuses.delete(worker.id)) this.#tellGroup();
     this.#reloadsBefore.delete(worker.id);
     const isWriting = this.#isTurnOf(worker);
     this.#turns = this.#turns.filter((turn) => turn.kind === "reload" || turn.worker !== worker);
@@ -259,7 +289,7 @@ export class Supervisor {
       delay_ms: delayMs,
     });
     setTimeout(() => {
-      if (!this.#isStopping) cluster.fork();
+      if (!this.#isStopping) this.#fork();
     }, delayMs);
   }
 

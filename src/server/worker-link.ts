@@ -2,6 +2,7 @@ import cluster from "node:cluster";
 import { BASE_PART, type Part, type PolicyStore } from "../policy/index.ts";
 import { type JsonObject, parseJson, toJsonText } from "../rego/value/index.ts";
 import type { Logger, Metrics } from "../telemetry/index.ts";
+import type { StatusBoard } from "./status-board.ts";
 import type { FromWorker, ToWorker } from "./worker-messages.ts";
 
 const BEAT_MS = 250;
@@ -15,10 +16,19 @@ type Job =
   | { readonly kind: "base"; readonly text: string; readonly isAtOnce: boolean }
   | { readonly kind: "reload"; readonly isAnswered: boolean };
 
+export interface LinkedParts {
+  readonly metrics: Metrics;
+  readonly store: PolicyStore;
+  readonly board: StatusBoard;
+  readonly logger: Logger;
+}
+
 /** A worker's side of its supervisor. In a process that is no worker, it does nothing. */
 export class WorkerLink {
   readonly #metrics: Metrics;
   readonly #store: PolicyStore;
+  readonly #board: StatusBoard;
+  #isTelling = false;
   readonly #logger: Logger;
   readonly #reload: () => Promise<boolean>;
   readonly #questions = new Map<number, (text: string) => void>();
@@ -33,9 +43,10 @@ export class WorkerLink {
   #beat: NodeJS.Timeout | undefined;
 
   /** @param reload  Reads the files again. @returns whether what they say took over; never throws. */
-  constructor(metrics: Metrics, store: PolicyStore, logger: Logger, reload: () => Promise<boolean>) {
+  constructor({ metrics, store, board, logger }: LinkedParts, reload: () => Promise<boolean>) {
     this.#metrics = metrics;
     this.#store = store;
+    this.#board = board;
     this.#logger = logger;
     this.#reload = reload;
     if (!cluster.isWorker) return;
@@ -63,16 +74,27 @@ export class WorkerLink {
     await this.#work;
   }
 
-  /** All ports are open. */
+  /** All ports are open: from now on it counts how this worker is. */
   ready(): void {
     if (!cluster.isWorker) return;
     tell({ kind: "ready" });
+    this.#board.shareWith(() => this.#tellStatus());
     this.#beat = setInterval(() => tell({ kind: "beat" }), BEAT_MS);
   }
 
   /** All workers read the files again, in one turn among those who write: a write is before it in all of them, or after. */
   askForReload(): void {
     tell({ kind: "stale" });
+  }
+
+  /** What changes together is told together. */
+  #tellStatus(): void {
+    if (this.#isTelling) return;
+    this.#isTelling = true;
+    setImmediate(() => {
+      this.#isTelling = false;
+      tell({ kind: "status", text: toJsonText(this.#board.own()) });
+    });
   }
 
   /** The channel would keep the process alive. */
@@ -103,6 +125,9 @@ export class WorkerLink {
       }
       case "base":
         if (this.#hasJoined) this.#enqueue({ kind: "base", text: message.text, isAtOnce: false });
+        return;
+      case "group":
+        this.#board.setGroup(parseJson(message.text) as JsonObject, message.isReporter);
         return;
       case "reload":
         this.#enqueue({ kind: "reload", isAnswered: true });

@@ -1,5 +1,8 @@
 import type { MetricObject } from "prom-client";
 
+/** Environment variable by which a worker knows the name that all of them have in labels. */
+export const INSTANCE_VARIABLE = "CARDEA_INSTANCE_ID";
+
 /** What a worker tells its supervisor. */
 export type FromWorker =
   /** Its event loop turns. */
@@ -18,6 +21,8 @@ export type FromWorker =
   | { readonly kind: "stale" }
   /** Its answer to `reload`: whether what it reads took over. */
   | { readonly kind: "reloaded"; readonly isGood: boolean }
+  /** How it is, as JSON text of its status. */
+  | { readonly kind: "status"; readonly text: string }
   /** It wants to write to the base that all share. */
   | { readonly kind: "lock"; readonly question: number }
   /** It has. */
@@ -35,6 +40,8 @@ export type ToWorker =
       /** Others have read the files anew since it began. */
       readonly isStale: boolean;
     }
+  /** How all are, as one; one of them reports it. */
+  | { readonly kind: "group"; readonly text: string; readonly isReporter: boolean }
   /** All read their files now; nobody writes meanwhile. */
   | { readonly kind: "reload" }
   /** It may write; what others wrote before has been sent to it before. */

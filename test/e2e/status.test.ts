@@ -110,8 +110,9 @@ describe("status", () => {
     bundle = await archive("r1");
     const server = await start({});
     await until(() => received.length > 2);
-    const health = await fetch(`http://${server.addresses.diagnostic[0]}/health?plugins&bundles`);
-    expect(health.status).toBe(200);
+    const health = async (): Promise<number> =>
+      (await fetch(`http://${server.addresses.diagnostic[0]}/health?plugins&bundles`)).status;
+    await until(async () => (await health()) === 200);
   });
 
   test("is printed as OPA prints it", async () => {

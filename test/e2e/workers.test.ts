@@ -3,8 +3,11 @@ import { mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import type { JsonObject } from "../../src/rego/value/index.ts";
+import { bundleArchive } from "../support/bundle-archive.ts";
 import { httpRequest } from "../support/checks.ts";
 import type { Program, ProgramOptions } from "../support/program.ts";
+import { RecordingServer } from "../support/recording-server.ts";
 import { type CheckClient, isAllowed, until } from "../support/server.ts";
 import { metric, useProgram, workersOf } from "../support/serving.ts";
 
@@ -156,6 +159,51 @@ describe("workers", () => {
     await until(async () => (await metric(program, "cardea_worker_restarts_total ").catch(() => 0)) === 1);
     await until(async () => (await metric(program, "cardea_workers ").catch(() => 0)) === 2);
     expect(new Set(await seen())).toEqual(new Set([before]));
+  });
+
+  test("have one name, one status and one health", async () => {
+    const archive = await bundleArchive({ "data.json": '{"x": 1}' }, { revision: "r1", roots: ["x"] });
+    let isThere = true;
+    const control = await RecordingServer.start(({ path }) =>
+      path === "/b.tar.gz" ? (isThere ? { body: archive } : { status: 404 }) : {},
+    );
+    defer(() => control.stop());
+    const settings = [
+      `services.s.url=${control.url}`,
+      "status.service=s",
+      "bundles.b.resource=b.tar.gz",
+      "bundles.b.polling.min_delay_seconds=1",
+      "bundles.b.polling.max_delay_seconds=1",
+    ];
+    const program = await start({ set: settings });
+    const get = async (path: string): Promise<Response> =>
+      fetch(`http://${program.api}${path}`, { headers: { connection: "close" } });
+    const health = async (): Promise<readonly number[]> =>
+      Promise.all(Array.from({ length: 6 }, async () => (await get("/health?plugins&bundles")).status));
+    await until(async () => (await health()).every((code) => code === 200));
+    const reports = control.requests
+      .filter(({ path }) => path === "/status")
+      .map(
+        ({ body }) => JSON.parse(body) as { labels: { id: string }; bundles?: { b?: { active_revision?: string } } },
+      );
+    expect(new Set(reports.map(({ labels }) => labels.id)).size).toBe(1);
+    const statuses = await Promise.all(
+      Array.from({ length: 6 }, async () => (await (await get("/v1/status")).json()) as { result: JsonObject }),
+    );
+    for (const { result } of statuses)
+      expect(result).toMatchObject({
+        labels: { id: reports[0]?.labels.id },
+        bundles: { b: { active_revision: "r1" } },
+      });
+    isThere = false;
+    const [victim] = await workersOf(program);
+    process.kill(victim as number, "SIGKILL");
+    await until(async () => (await metric(program, "cardea_worker_restarts_total ").catch(() => 0)) === 1);
+    // One that cannot have its bundle makes none of them ready, and whichever is left reports it.
+    await until(async () => (await health().catch(() => [0])).every((code) => code === 500));
+    await until(() => control.requests.at(-1)?.body.includes('"code":"bundle_error"') === true);
+    isThere = true;
+    await until(async () => (await health().catch(() => [0])).every((code) => code === 200));
   });
 
   test("SIGTERM ends all of them, with 0", async () => {

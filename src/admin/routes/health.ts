@@ -1,27 +1,36 @@
 import type { PolicyStore } from "../../policy/index.ts";
-import type { PluginStates } from "../../telemetry/index.ts";
+import type { PluginStates, PluginStatus } from "../../telemetry/index.ts";
 import { type ApiReply, type ApiRequest, flag, jsonReply } from "../http.ts";
 import type { Route } from "../router.ts";
-import type { StatusParts } from "./status.ts";
+import type { KeyStatus } from "./status.ts";
 
 const BUNDLE_PLUGINS = ["discovery", "bundle"];
 
+export interface HealthParts {
+  readonly store: PolicyStore;
+  readonly states: PluginStates;
+  /** The states that count, where they are not those of this process alone. */
+  readonly plugins: () => ReadonlyMap<string, PluginStatus>;
+  /** Keys of tokens. */
+  readonly keys: () => readonly KeyStatus[];
+}
+
 /** `GET /health`, and `/health/<path>` for policies below `system.health`. */
-export function healthRoutes(parts: StatusParts): readonly Route[] {
-  const { store, states } = parts;
+export function healthRoutes(parts: HealthParts): readonly Route[] {
   return [
     { method: "GET", prefix: "health", isTree: false, handle: (request) => health(request, parts) },
-    { method: "GET", prefix: "health", isTree: true, handle: (_request, rest) => healthPolicy(rest, store, states) },
+    { method: "GET", prefix: "health", isTree: true, handle: (_request, rest) => healthPolicy(rest, parts) },
   ];
 }
 
-function health({ params }: ApiRequest, { store, states, keys = () => [] }: StatusParts): ApiReply {
+function health({ params }: ApiRequest, { store, plugins, keys }: HealthParts): ApiReply {
   if (!canEvaluate(store)) return unhealthy("unable to perform evaluation");
   if (flag(params, "bundles") || flag(params, "bundle")) {
-    const isActivated = BUNDLE_PLUGINS.every((name) => (states.get(name)?.state ?? "OK") === "OK");
+    const isActivated = BUNDLE_PLUGINS.every((name) => (plugins().get(name)?.state ?? "OK") === "OK");
     if (!isActivated) return unhealthy("one or more bundles are not activated");
   }
-  if (flag(params, "plugins") && !states.isReady(new Set(params.getAll("exclude-plugin"))))
+  const excluded = new Set(params.getAll("exclude-plugin"));
+  if (flag(params, "plugins") && [...plugins()].some(([name, { state }]) => state !== "OK" && !excluded.has(name)))
     return unhealthy("one or more plugins are not up");
   // Asked for by name only: an issuer that is away is no reason to take every replica out of service.
   if (flag(params, "keys") && keys().some(({ state }) => state !== "ok"))
@@ -38,8 +47,8 @@ function canEvaluate(store: PolicyStore): boolean {
   }
 }
 
-function healthPolicy(path: readonly string[], store: PolicyStore, states: PluginStates): ApiReply {
-  const pluginState = Object.fromEntries([...states.all()].map(([name, { state }]) => [name, state]));
+function healthPolicy(path: readonly string[], { store, states, plugins }: HealthParts): ApiReply {
+  const pluginState = Object.fromEntries([...plugins()].map(([name, { state }]) => [name, state]));
   const input = { plugin_state: pluginState, plugins_ready: states.wasReady };
   const where = `health check (data.system.health${path.map((segment) => `.${segment}`).join("")})`;
   try {

@@ -94,11 +94,11 @@ function timestamp(ms: number | undefined): string {
   return ms === undefined ? "0001-01-01T00:00:00Z" : new Date(ms).toISOString();
 }
 
-export function statusRoute(parts: StatusParts): Route {
+export function statusRoute(document: () => JsonObject): Route {
   return {
     method: "GET",
     prefix: "v1/status",
     isTree: false,
-    handle: ({ params }) => jsonReply(200, { result: statusDocument(parts) }, flag(params, "pretty")),
+    handle: ({ params }) => jsonReply(200, { result: document() }, flag(params, "pretty")),
   };
 }
