@@ -17,7 +17,7 @@ import type { Command } from "./command.ts";
 import { CommandError } from "./command-error.ts";
 import { failureText, locationDocument } from "./failure.ts";
 import { type Flag, type FlagValues, UsageError } from "./flags.ts";
-import { type Document, jsonText, prettyJson, sorted, tableText } from "./output.ts";
+import { type Document, jsonText, prettyJson, sorted, tableText, withSortedMaps } from "./output.ts";
 import { ownCapabilities } from "./own-capabilities.ts";
 import {
   compileModules,
@@ -225,7 +225,7 @@ function annotationsDocument(found: Found): Document {
   const blocks = isObject(json) ? getKey(json, "annotations") : undefined;
   const path = termToJson(pathOf(found));
   return {
-    annotations: blocks !== undefined && isArray(blocks) ? (blocks[0] as Value) : null,
+    annotations: blocks !== undefined && isArray(blocks) ? withSortedMaps(blocks[0] as Value) : null,
     location: locationDocument(rule?.at ?? module.package.at),
     path: isObject(path) ? getKey(path, "value") : null,
   };

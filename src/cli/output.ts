@@ -1,6 +1,7 @@
 import {
   compareStrings,
   isArray,
+  isJsonObject,
   isNumber,
   numberText,
   toJsonValue,
@@ -19,6 +20,18 @@ export function sorted(value: Value): Value {
   const object = json as JsonObject;
   const keys = Object.keys(object).sort(compareStrings);
   return Object.fromEntries(keys.map((key) => [key, sorted(object[key] as Value)]));
+}
+
+/** What a METADATA block may hold as it likes; no node of a syntax tree has members of these names. */
+const FREE_FORM = new Set(["custom", "definition", "labels"]);
+
+/** A syntax tree as Go prints it: its maps sorted, its structs in their own order. */
+export function withSortedMaps(tree: Value): Value {
+  if (isArray(tree)) return tree.map(withSortedMaps);
+  if (isNumber(tree) || !isJsonObject(tree)) return tree;
+  return Object.fromEntries(
+    Object.entries(tree).map(([key, member]) => [key, FREE_FORM.has(key) ? sorted(member) : withSortedMaps(member)]),
+  );
 }
 
 const HTML = /[<>&\u2028\u2029]/g;

@@ -3,7 +3,7 @@ import { moduleToJson, parseModule } from "../rego/syntax/index.ts";
 import type { Command } from "./command.ts";
 import { outputErrors } from "./failure.ts";
 import { type Flag, type FlagValues, UsageError } from "./flags.ts";
-import { prettyJson } from "./output.ts";
+import { prettyJson, withSortedMaps } from "./output.ts";
 import { readTextFile } from "./documents.ts";
 import { VERSION_FLAGS, versionOf } from "./program.ts";
 import { syntaxTreeText } from "./syntax-tree.ts";
@@ -39,7 +39,7 @@ async function parse(values: FlagValues, terminal: Terminal): Promise<number> {
     if (parsed.diagnostics !== undefined) throw new CompileError(parsed.diagnostics);
     terminal.out(
       values.string("format") === "json"
-        ? prettyJson(moduleToJson(parsed.value, include))
+        ? prettyJson(withSortedMaps(moduleToJson(parsed.value, include)))
         : syntaxTreeText(parsed.value),
     );
     return 0;

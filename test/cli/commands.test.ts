@@ -229,6 +229,14 @@ describe("inspect", () => {
   });
 });
 
+test("parse prints what METADATA holds as it likes with sorted keys, as Go prints maps", async () => {
+  const text = "package p\n# METADATA\n# custom:\n#   z: 1\n#   a: {y: [{d: 1, c: 2}], b: 3}\nx := {}\n";
+  const { out } = await cli(["parse", "-f", "json", `${folderOf({ "p.rego": text })}/p.rego`]);
+  expect(JSON.stringify(JSON.parse(out).annotations[0])).toBe(
+    '{"custom":{"a":{"b":3,"y":[{"c":2,"d":1}]},"z":1},"scope":"rule"}',
+  );
+});
+
 describe("capabilities", () => {
   test("the version known, and what it can do", async () => {
     expect((await cli(["capabilities"])).out).toMatch(/^v1\.\d+\.\d+\n$/);
