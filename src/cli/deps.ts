@@ -28,7 +28,7 @@ async function deps(values: FlagValues, terminal: Terminal): Promise<number> {
   let found: QueryDependencies;
   try {
     const files = await loadFiles(values);
-    const settings = { version: versionOf(values), extensions: await extensionsFor(files) };
+    const settings = { version: versionOf(values), keepPrint: false, extensions: await extensionsFor(files) };
     found = dependenciesOf(compilePolicy(files, settings), query);
   } catch (error) {
     if (error instanceof CommandError) throw error;

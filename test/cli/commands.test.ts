@@ -156,7 +156,7 @@ describe("deps", () => {
 allow if is_admin
 is_admin if "admin" in input.user.roles
 is_admin if { u := input.user; u.name == "root"; data.users[u.name].admin; f(u) }
-f(x) if x.q == data.config.q
+f(x) if { x.q == data.config.q; print("what is printed is no dependency", input.printed) }
 `;
 
   test("documents, rules and functions", async () => {
