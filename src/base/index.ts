@@ -8,6 +8,7 @@ export {
   weekdayOf,
 } from "./civil.ts";
 export { Base64Error, decodeBase64, decodeBase64Url, encodeBase64, encodeBase64Url } from "./base64.ts";
+export { detached } from "./detached.ts";
 export { decodeHex, encodeHex, fromUtf8, HexError, toUtf8 } from "./bytes.ts";
 export { LruMap } from "./lru.ts";
 export { RecentMap } from "./recent-map.ts";

@@ -1,7 +1,9 @@
-/** A map of bounded size: when full, the least recently read or written entry makes room. */
-export class LruMap<K, V> {
+import { detached } from "./detached.ts";
+
+/** A map of bounded size: when full, the least recently read or written entry makes room. Keys are kept as copies. */
+export class LruMap<V> {
   readonly #limit: number;
-  readonly #entries = new Map<K, V>();
+  readonly #entries = new Map<string, { readonly key: string; readonly value: V }>();
 
   constructor(limit: number) {
     this.#limit = limit;
@@ -11,28 +13,29 @@ export class LruMap<K, V> {
     return this.#entries.size;
   }
 
-  get(key: K): V | undefined {
-    const value = this.#entries.get(key);
-    if (value === undefined) return undefined;
+  get(key: string): V | undefined {
+    const entry = this.#entries.get(key);
+    if (entry === undefined) return undefined;
     this.#entries.delete(key);
-    this.#entries.set(key, value);
-    return value;
+    this.#entries.set(entry.key, entry);
+    return entry.value;
   }
 
-  has(key: K): boolean {
+  has(key: string): boolean {
     return this.#entries.has(key);
   }
 
-  set(key: K, value: V): void {
+  set(key: string, value: V): void {
     this.#entries.delete(key);
     if (this.#entries.size >= this.#limit) {
       const oldest = this.#entries.keys().next();
       if (oldest.done !== true) this.#entries.delete(oldest.value);
     }
-    this.#entries.set(key, value);
+    const kept = detached(key);
+    this.#entries.set(kept, { key: kept, value });
   }
 
-  delete(key: K): boolean {
+  delete(key: string): boolean {
     return this.#entries.delete(key);
   }
 
@@ -41,7 +44,7 @@ export class LruMap<K, V> {
   }
 
   /** Oldest use first. */
-  keys(): IterableIterator<K> {
+  keys(): IterableIterator<string> {
     return this.#entries.keys();
   }
 }

@@ -1,8 +1,11 @@
+import { detached } from "./detached.ts";
+
 /**
  * A map of bounded size for caches on hot paths: reading costs one look-up. Entries live in two generations; when the
  * young one is half the limit, it becomes the old one, and what was not read since it grew old is forgotten.
+ * Texts are kept as copies, when they are keys.
  */
-export class RecentMap<K, V> {
+export class RecentMap<K extends string | number, V> {
   readonly #half: number;
   #young = new Map<K, V>();
   #old = new Map<K, V>();
@@ -25,7 +28,7 @@ export class RecentMap<K, V> {
 
   set(key: K, value: V): void {
     this.#old.delete(key);
-    this.#young.set(key, value);
+    this.#young.set(typeof key === "string" ? (detached(key) as K) : key, value);
     if (this.#young.size > this.#half) {
       this.#old = this.#young;
       this.#young = new Map();

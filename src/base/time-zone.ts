@@ -1,5 +1,5 @@
 import { daysFromCivil, SECONDS_PER_DAY } from "./civil.ts";
-import { LruMap } from "./lru.ts";
+import { RecentMap } from "./recent-map.ts";
 import { ZONE_NAMES } from "./zone-names.ts";
 
 /** A time zone of the IANA database, or UTC. */
@@ -96,7 +96,7 @@ function openZone(name: string, rules: string): TimeZone | undefined {
   } catch {
     return undefined; // a name newer than this runtime's database
   }
-  const stretches = new LruMap<number, Stretch>(STRETCHES_PER_ZONE);
+  const stretches = new RecentMap<number, Stretch>(STRETCHES_PER_ZONE);
   let last: Stretch | undefined;
   let lastIndex = Number.NaN;
   const abbreviations = readAbbreviations(rules);

@@ -1,3 +1,4 @@
+import { detached } from "../base/index.ts";
 import { acceptsAudience, checkTimes, type Claims, type ParsedToken, type RegisteredClaims } from "../jwt/index.ts";
 import { type Clock, SteadyClock, SYSTEM_CLOCK } from "./clock.ts";
 import { type RefusalCode, REFUSALS, refusalOf, TokenRefused } from "./errors.ts";
@@ -307,8 +308,8 @@ export class Authenticator {
     const { expiresAtSec } = registered;
     const lifetimeMs =
       expiresAtSec === undefined ? undefined : (expiresAtSec + this.#settings.leewaySec) * 1000 - nowMs + 1000;
-    const { token: _text, ...rest } = parsed;
-    this.#verdicts.set(source.name, found.token, { parsed: rest, keyId: id }, lifetimeMs);
+    const kept = { claims, registered, payload: detached(payload) };
+    this.#verdicts.set(source.name, found.token, { parsed: kept, keyId: id }, lifetimeMs);
     return { rule, header: found.header, payload, claims, registered };
   }
 

@@ -34,7 +34,7 @@ const VISIBLE = /^[\x21-\x7e]+$/;
 /** Asks issuers about opaque tokens (RFC 7662), once for each token at a time, and remembers the answers for a while. */
 export class Introspector {
   readonly #options: IntrospectionOptions;
-  readonly #answers: LruMap<string, Answer>;
+  readonly #answers: LruMap<Answer>;
   readonly #underWay = new Map<string, Promise<Answer>>();
 
   constructor(options: IntrospectionOptions) {

@@ -35,14 +35,16 @@ export function outputHeaders(
       if (text !== "" && SAFE_VALUE.test(text)) set[header.toLowerCase()] = text;
     }
   }
-  const remove = new Set(rules.flatMap(outputNames));
-  if (accepted?.header !== undefined && !accepted.rule.forwardOriginalToken) remove.add(accepted.header);
-  return { set, remove: [...remove].filter((name) => !Object.hasOwn(set, name)) };
-}
-
-function outputNames({ outputPayloadToHeader, outputClaimToHeaders }: TokenRule): readonly string[] {
-  const names = outputClaimToHeaders.map(({ header }) => header.toLowerCase());
-  return outputPayloadToHeader === "" ? names : [outputPayloadToHeader.toLowerCase(), ...names];
+  const remove: string[] = [];
+  const add = (name: string): void => {
+    if (!Object.hasOwn(set, name) && !remove.includes(name)) remove.push(name);
+  };
+  for (const { outputPayloadToHeader, outputClaimToHeaders } of rules) {
+    if (outputPayloadToHeader !== "") add(outputPayloadToHeader.toLowerCase());
+    for (const { header } of outputClaimToHeaders) add(header.toLowerCase());
+  }
+  if (accepted?.header !== undefined && !accepted.rule.forwardOriginalToken) add(accepted.header);
+  return { set, remove };
 }
 
 function claimAt(claims: Claims, path: string): unknown {

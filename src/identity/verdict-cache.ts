@@ -5,7 +5,7 @@ import type { Clock } from "./clock.ts";
 
 /** A token whose signature has been verified. Its claims are still checked on every use. */
 export interface Verdict {
-  readonly parsed: Omit<ParsedToken, "token">;
+  readonly parsed: Pick<ParsedToken, "claims" | "registered" | "payload">;
   /** The key that signed; the verdict ends with it. */
   readonly keyId: string;
 }
@@ -23,9 +23,9 @@ const MAX_PLAIN_LENGTH = 2048;
  * nothing to another. Bounded in number; each entry ends, by the monotonic clock, when its token does.
  */
 export class VerdictCache {
-  readonly #plain: LruMap<string, Entry>;
+  readonly #plain: LruMap<Entry>;
   /** By digest. Apart, so that no token can pose as one. */
-  readonly #long: LruMap<string, Entry>;
+  readonly #long: LruMap<Entry>;
   readonly #maxVerdictMs: number;
   readonly #clock: Clock;
 
@@ -55,7 +55,7 @@ export class VerdictCache {
     entries.set(key, { ...verdict, sourceName, untilMonotonicMs });
   }
 
-  #placeOf(token: string): readonly [entries: LruMap<string, Entry>, key: string] {
+  #placeOf(token: string): readonly [entries: LruMap<Entry>, key: string] {
     return token.length <= MAX_PLAIN_LENGTH
       ? [this.#plain, token]
       : [this.#long, createHash("sha256").update(token).digest("base64")];

@@ -79,7 +79,7 @@ export function checkTimes(claims: RegisteredClaims, nowSec: number, leewaySec: 
 
 /** Whether a token for `audiences` is meant for one of `accepted`; the scheme and one trailing slash do not count. */
 export function acceptsAudience(audiences: readonly string[], accepted: readonly string[]): boolean {
-  if (accepted.length === 0) return true;
+  if (accepted.length === 0 || audiences.some((audience) => accepted.includes(audience))) return true;
   const wanted = new Set(accepted.map(bareAudience));
   return audiences.some((audience) => wanted.has(bareAudience(audience)));
 }
@@ -96,7 +96,7 @@ interface Header {
 }
 
 /** All tokens of one key have one header, character for character. */
-const headers = new LruMap<string, Header>(256);
+const headers = new LruMap<Header>(256);
 const MAX_CACHED_HEADER = 512;
 
 function readHeader(part: string, limits: TokenLimits): Header {

@@ -8,7 +8,7 @@ import { familyOf, type Key, readJwkSet } from "./jwk.ts";
 export interface KeyRing {
   readonly keys: readonly Key[];
   /** Signatures found valid under these very keys, by scheme and token; failures are never kept. */
-  readonly verified: LruMap<string, true>;
+  readonly verified: LruMap<true>;
 }
 
 const MAX_KEY_RINGS = 256;
@@ -16,7 +16,7 @@ const MAX_VERIFIED_PER_RING = 1024;
 /** Longer tokens are verified anew each time, so that the cache cannot hold much. */
 export const MAX_CACHED_TOKEN_LENGTH = 8192;
 
-const keyRings = new LruMap<string, KeyRing>(MAX_KEY_RINGS);
+const keyRings = new LruMap<KeyRing>(MAX_KEY_RINGS);
 
 /**
  * Reads the keys of a PEM certificate, a PEM public key, a JWK or a JWK Set. Keys of a set that are bound to something

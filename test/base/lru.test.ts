@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { LruMap, RecentMap } from "../../src/base/index.ts";
 
 test("the least recently used entry makes room", () => {
-  const map = new LruMap<string, number>(2);
+  const map = new LruMap<number>(2);
   map.set("a", 1);
   map.set("b", 2);
   map.get("a");
@@ -13,7 +13,7 @@ test("the least recently used entry makes room", () => {
 });
 
 test("writing a known key forgets nothing else", () => {
-  const map = new LruMap<string, number>(2);
+  const map = new LruMap<number>(2);
   map.set("a", 1);
   map.set("b", 2);
   map.set("a", 3);

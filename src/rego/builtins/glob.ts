@@ -1,4 +1,4 @@
-import { RecentMap } from "../../base/index.ts";
+import { detached, RecentMap } from "../../base/index.ts";
 import { BuiltinError, OperandError } from "../runtime/index.ts";
 import { typeName, type Value } from "../value/index.ts";
 import { arg, type Builtin, defineBuiltin, operands, result, types } from "./define.ts";
@@ -24,7 +24,7 @@ export function cachedGlob(pattern: string, delimiters: readonly string[]): Glob
   if (known !== undefined) return known;
   if (pattern.length > MAX_PATTERN) throw new BuiltinError(`pattern is longer than ${MAX_PATTERN} characters`);
   try {
-    const glob = compileGlob(pattern, delimiters);
+    const glob = compileGlob(detached(pattern), delimiters);
     globs.set(pattern, glob);
     return glob;
   } catch (error) {

@@ -3,6 +3,7 @@ import {
   daysFromCivil,
   daysInMonth,
   isLeapYear,
+  detached,
   RecentMap,
   SECONDS_PER_DAY,
   type TimeZone,
@@ -124,10 +125,16 @@ for (const field of FIELDS) {
 
 const layouts = new RecentMap<string, readonly Field[]>(256);
 
-/** The layout's fields; the last is `none` and carries the literal text at the end. */
 function fieldsOf(layout: string): readonly Field[] {
   const known = layouts.get(layout);
   if (known !== undefined) return known;
+  const fields = readLayout(detached(layout));
+  layouts.set(layout, fields);
+  return fields;
+}
+
+/** The layout's fields; the last is `none` and carries the literal text at the end. */
+function readLayout(layout: string): readonly Field[] {
   const fields: Field[] = [];
   let from = 0;
   for (let at = 0; at < layout.length; ) {
@@ -141,7 +148,6 @@ function fieldsOf(layout: string): readonly Field[] {
     from = at;
   }
   fields.push({ kind: "none", text: "", prefix: layout.slice(from) });
-  layouts.set(layout, fields);
   return fields;
 }
 

@@ -27,7 +27,7 @@ interface KnownSchema {
 }
 
 /** Schemas by their text: parsing one is the greater part of checking a query. */
-const knownSchemas = new LruMap<string, KnownSchema>(MAX_CACHED_SCHEMAS);
+const knownSchemas = new LruMap<KnownSchema>(MAX_CACHED_SCHEMAS);
 
 const parse = defineBuiltin({
   name: "graphql.parse",

@@ -11,7 +11,7 @@ const violation = types.record({ desc: types.string, error: types.string, field:
 
 const MAX_CACHED_SCHEMAS = 100;
 /** Compiled schemas by their JSON text. */
-const compiledSchemas = new LruMap<string, CompiledSchema>(MAX_CACHED_SCHEMAS);
+const compiledSchemas = new LruMap<CompiledSchema>(MAX_CACHED_SCHEMAS);
 
 const verifySchema = defineBuiltin({
   name: "json.verify_schema",

@@ -1,5 +1,5 @@
 import { RE2JS, RE2JSException } from "re2js";
-import { RecentMap } from "../../base/index.ts";
+import { detached, RecentMap } from "../../base/index.ts";
 import { BuiltinError } from "../runtime/index.ts";
 import { compileQuickTest } from "./regex-dfa.ts";
 
@@ -24,7 +24,7 @@ const cache = new RecentMap<string, Regex>(CACHED_REGEXES);
 export function cachedRegex(pattern: string): Regex {
   const known = cache.get(pattern);
   if (known !== undefined) return known;
-  const regex = compileRegex(pattern);
+  const regex = compileRegex(detached(pattern));
   cache.set(pattern, regex);
   return regex;
 }
