@@ -17,4 +17,5 @@ export { eachInSteps, finish, mapInSteps, type Steps } from "./steps.ts";
 export { type Location, locationText, placeOf, Source } from "./source.ts";
 export { instantOfLocal, localTimeZone, type TimeZone, timeZone, UTC } from "./time-zone.ts";
 export { isYamlTooDeep } from "./yaml-depth.ts";
+export { whenKnown } from "./when-known.ts";
 export { trimBoth, trimEnd } from "./trim.ts";

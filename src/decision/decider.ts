@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { whenKnown } from "../base/index.ts";
 import type { DecisionRecorder } from "../decision-log/index.ts";
 import {
   type Authentication,
@@ -163,21 +164,28 @@ export class Ruling {
 
   /**
    * The phases: token, declarative policies, Rego. Each may end it; a request must pass all that are there. Never rejects
-   * for what a policy does: what goes wrong is an outcome.
+   * for what a policy does: what goes wrong is an outcome. At once where only Rego is asked, and asks nobody else.
    */
-  async rule(subject: Subject): Promise<Ruled> {
-    const { identity } = this.#options;
-    const { declared } = this.snapshot;
+  rule(subject: Subject): Ruled | Promise<Ruled> {
+    const { identity, entrypoint } = this.#options;
     const { input } = subject;
     const gone = this.#callOutcome();
     if (gone !== undefined) return { outcome: gone, input, headers: NO_CHANGES, account: undefined, exhausted: [] };
     const hasTokens = identity !== undefined && (identity.trustsEnvoy || identity.rules.length > 0);
-    if (declared === undefined && !hasTokens) {
-      const memo = new Map<string, Value>();
-      const ruled = this.#evaluate(this.#options.entrypoint, input, memo);
-      const outcome = ruled instanceof Promise ? await ruled : ruled;
-      return { outcome, input, headers: NO_CHANGES, account: undefined, exhausted: this.#exhausted(memo) };
-    }
+    if (this.snapshot.declared !== undefined || hasTokens) return this.#rulePhases(subject);
+    const memo = new Map<string, Value>();
+    return whenKnown(this.#evaluate(entrypoint, input, memo), (outcome) => ({
+      outcome,
+      input,
+      headers: NO_CHANGES,
+      account: undefined,
+      exhausted: this.#exhausted(memo),
+    }));
+  }
+
+  async #rulePhases(subject: Subject): Promise<Ruled> {
+    const { identity } = this.#options;
+    const { input } = subject;
     const answer = identity === undefined ? ANONYMOUS : this.#authenticate(subject, identity);
     const authentication = answer instanceof Promise ? await answer : answer;
     const { headers } = authentication;

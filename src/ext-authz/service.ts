@@ -1,3 +1,4 @@
+import { whenKnown } from "../base/index.ts";
 import type { Account, Call, Decider, Ruled, Ruling } from "../decision/index.ts";
 import type { JsonObject, Value } from "../rego/value/index.ts";
 import type { Logger } from "../telemetry/index.ts";
@@ -57,20 +58,22 @@ export class AuthorizationService {
    * @throws {RpcError} when `on_error` asks for it; anything else that is thrown inside is a fault like others.
    */
   async check(bytes: Buffer, api: ApiVersion, call: Call): Promise<Buffer> {
-    return encodeCheckResponse(await this.answer(bytes, api, call), api);
+    const answer = this.answer(bytes, api, call);
+    return encodeCheckResponse(answer instanceof Promise ? await answer : answer, api);
   }
 
   /**
-   * Every request takes this path and no other: request, input, decision, response, record.
+   * Every request takes this path and no other: request, input, decision, response, record. Answers at once unless it has to
+   * wait for keys or for what a policy asks of others.
    *
-   * @throws {RpcError} when `on_error` asks for it.
+   * @throws {RpcError} or rejects with it, when `on_error` asks for it.
    */
-  async answer(bytes: Buffer, api: ApiVersion, call: Call): Promise<CheckResponse> {
+  answer(bytes: Buffer, api: ApiVersion, call: Call): CheckResponse | Promise<CheckResponse> {
     const ruling = this.#decider.open(call);
-    return this.#respond(ruling, await this.#rule(ruling, bytes, api));
+    return whenKnown(this.#rule(ruling, bytes, api), (judged) => this.#respond(ruling, judged));
   }
 
-  async #rule(ruling: Ruling, bytes: Buffer, api: ApiVersion): Promise<Judged> {
+  #rule(ruling: Ruling, bytes: Buffer, api: ApiVersion): Judged | Promise<Judged> {
     let input: JsonObject;
     let attributes: JsonObject | undefined;
     try {
@@ -86,17 +89,12 @@ export class AuthorizationService {
     } catch (cause) {
       return undecided(null, inputFault(cause));
     }
+    const failed = (cause: unknown): Judged => undecided(input, internalFault(cause));
     try {
-      const ruled = await ruling.rule({ input, attributes });
-      const { account } = ruled;
-      return {
-        input: ruled.input,
-        decision: amend(toDecision(ruled.outcome), ruled),
-        account,
-        logged: account === undefined ? undefined : toLog(account, ruled.outcome),
-      };
+      const judged = whenKnown(ruling.rule({ input, attributes }), toJudged);
+      return judged instanceof Promise ? judged.catch(failed) : judged;
     } catch (cause) {
-      return undecided(input, internalFault(cause));
+      return failed(cause);
     }
   }
 
@@ -141,6 +139,16 @@ export class AuthorizationService {
       return fault("decision_log_error", cause instanceof Error ? cause.message : String(cause));
     }
   }
+}
+
+function toJudged(ruled: Ruled): Judged {
+  const { account, input, outcome } = ruled;
+  return {
+    input,
+    decision: amend(toDecision(outcome), ruled),
+    account,
+    logged: account === undefined ? undefined : toLog(account, outcome),
+  };
 }
 
 /** Names who decided, and the policy and rule where there is one. */
