@@ -539,7 +539,8 @@ class Formatter {
         }
         this.#term(form.value);
         this.#write(" in ");
-        this.#term(form.domain);
+        // Without its brackets a membership would end in the body's; opa leaves them out, and refuses what it has written.
+        this.#itemTerm(form.domain, isGroupedIn(form.domain));
         this.#write(" {");
         this.#tolerate(bodyEnd(form.body), () => this.#nestedBody("{}", form.body, expr.at, expr.at));
         this.#write(form.body.length === 1 && form.body[0]?.at.row === form.at.row ? " }" : "}");

@@ -71,6 +71,13 @@ describe("comments", () => {
     expect(format(text)).toBe(want);
   });
 
+  test("a membership that every goes through keeps its brackets", () => {
+    // opa fmt 1.20.2 leaves them out, and refuses what it has written.
+    expect(format("package a\np if { every x in (1 in [[1]]) { x } }")).toBe(
+      "package a\n\np if every x in (1 in [[1]]) { x }\n",
+    );
+  });
+
   test("code is never lost where a comment has no place", () => {
     // opa fmt 1.20.2 writes `1 in []` here.
     expect(format("package a\np if {\n\t1 in [\n# a\n# b\n1]\n}")).toBe(
