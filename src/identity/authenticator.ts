@@ -1,4 +1,3 @@
-import { detached } from "../base/index.ts";
 import { acceptsAudience, checkTimes, type Claims, type ParsedToken, type RegisteredClaims } from "../jwt/index.ts";
 import { type Clock, SteadyClock, SYSTEM_CLOCK } from "./clock.ts";
 import { type RefusalCode, REFUSALS, refusalOf, TokenRefused } from "./errors.ts";
@@ -59,7 +58,8 @@ interface Accepted {
   readonly rule: TokenRule;
   readonly claims: Claims;
   readonly registered: RegisteredClaims;
-  readonly payload: string | undefined;
+  /** Undefined for opaque tokens. */
+  readonly token: string | undefined;
   readonly header: string | undefined;
 }
 
@@ -255,7 +255,7 @@ export class Authenticator {
       if (answer === undefined) return undefined;
       if (answer.active === undefined) throw new TokenRefused("token_inactive", "the token is not active");
       this.#checkClaims(rule, answer.active.registered, nowMs, { isIssuerOptional: true });
-      return { rule, header, payload: undefined, ...answer.active };
+      return { rule, header, token: undefined, ...answer.active };
     }
     const source = this.#sourceOf(rule);
     const keys = source.current();
@@ -263,7 +263,7 @@ export class Authenticator {
     const parsed = verdict?.parsed ?? this.#parse(token);
     this.#checkClaims(rule, parsed.registered, nowMs);
     if (verdict === undefined) return undefined;
-    return { rule, header, payload: parsed.payload, claims: parsed.claims, registered: parsed.registered };
+    return { rule, header, token, claims: parsed.claims, registered: parsed.registered };
   }
 
   async #acceptLater(
@@ -293,13 +293,13 @@ export class Authenticator {
     const timeoutMs = Math.max(1, Math.min(rule.timeoutMs, deadlineMs - this.#clock.monotonicMs()));
     const active = await this.#introspector.ask(token, about, timeoutMs, nowMs);
     this.#checkClaims(rule, active.registered, nowMs, { isIssuerOptional: true });
-    return { rule, header, payload: undefined, ...active };
+    return { rule, header, token: undefined, ...active };
   }
 
   /** Verifies a token that has no verdict yet, and remembers that it is good. */
   async #verify(rule: TokenRule, found: FoundToken, nowMs: number, deadlineMs: number): Promise<Accepted> {
     const parsed = this.#parse(found.token);
-    const { claims, registered, payload } = parsed;
+    const { claims, registered } = parsed;
     this.#checkClaims(rule, registered, nowMs);
     const source = this.#sourceOf(rule);
     const keys = await this.#keysFor(rule, source, parsed, deadlineMs);
@@ -308,9 +308,8 @@ export class Authenticator {
     const { expiresAtSec } = registered;
     const lifetimeMs =
       expiresAtSec === undefined ? undefined : (expiresAtSec + this.#settings.leewaySec) * 1000 - nowMs + 1000;
-    const kept = { claims, registered, payload: detached(payload) };
-    this.#verdicts.set(source.name, found.token, { parsed: kept, keyId: id }, lifetimeMs);
-    return { rule, header: found.header, payload, claims, registered };
+    this.#verdicts.set(source.name, found.token, { parsed: { claims, registered }, keyId: id }, lifetimeMs);
+    return { rule, ...found, claims, registered };
   }
 
   async #keysFor(rule: TokenRule, source: KeySource, parsed: ParsedToken, deadlineMs: number) {

@@ -1,4 +1,4 @@
-import type { Claims } from "../jwt/index.ts";
+import { type Claims, splitToken } from "../jwt/index.ts";
 import type { TokenRule } from "./rule.ts";
 
 /** What happens to request headers on their way to the upstream. Names in lower case. */
@@ -19,17 +19,17 @@ export function outputHeaders(
   accepted?: {
     readonly rule: TokenRule;
     readonly claims: Claims;
-    /** The payload part as sent; absent for tokens without one. */
-    readonly payload: string | undefined;
+    /** Undefined for tokens without parts. */
+    readonly token: string | undefined;
     /** The header that carried the token. */
     readonly header: string | undefined;
   },
 ): HeaderChanges {
   const set: Record<string, string> = {};
   if (accepted !== undefined) {
-    const { rule, claims, payload } = accepted;
-    if (rule.outputPayloadToHeader !== "" && payload !== undefined)
-      set[rule.outputPayloadToHeader.toLowerCase()] = payload;
+    const { rule, claims, token } = accepted;
+    if (rule.outputPayloadToHeader !== "" && token !== undefined)
+      set[rule.outputPayloadToHeader.toLowerCase()] = splitToken(token).payload;
     for (const { header, claim } of rule.outputClaimToHeaders) {
       const text = claimText(claimAt(claims, claim));
       if (text !== "" && SAFE_VALUE.test(text)) set[header.toLowerCase()] = text;

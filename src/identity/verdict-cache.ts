@@ -5,7 +5,7 @@ import type { Clock } from "./clock.ts";
 
 /** A token whose signature has been verified. Its claims are still checked on every use. */
 export interface Verdict {
-  readonly parsed: Pick<ParsedToken, "claims" | "registered" | "payload">;
+  readonly parsed: Pick<ParsedToken, "claims" | "registered">;
   /** The key that signed; the verdict ends with it. */
   readonly keyId: string;
 }

@@ -14,8 +14,6 @@ export interface ParsedToken {
   readonly kid: string | undefined;
   readonly claims: Claims;
   readonly registered: RegisteredClaims;
-  /** The payload part as sent. */
-  readonly payload: string;
 }
 
 /** RFC 7519 §4.1. Times in seconds since the epoch. */
@@ -44,7 +42,7 @@ export function parseToken(token: string, limits: TokenLimits): ParsedToken {
   const { alg, kid } = readHeader(parts.header, limits);
   const claims = readObject(parts.payload, "payload", limits);
   canonicalBytes(parts.signature, "signature");
-  return { token, alg, kid, claims, registered: readRegistered(claims), payload: parts.payload };
+  return { token, alg, kid, claims, registered: readRegistered(claims) };
 }
 
 /**

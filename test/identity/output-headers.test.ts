@@ -10,7 +10,7 @@ const rule = {
     { header: "x-team", claim: "org.team" },
   ],
 };
-const accepted = { rule, claims: {}, payload: "e30", header: "authorization" };
+const accepted = { rule, claims: {}, token: "e30.e30.c2ln", header: "authorization" };
 
 describe("outputHeaders", () => {
   test("sets what the token says and removes the header it came in", () => {
