@@ -18,13 +18,17 @@ export interface LineWriter {
 }
 
 const MAX_PENDING_BYTES = 64 * 1024 * 1024;
-/** What a turn brings at a few thousand decisions a second. */
-const BUFFER_BYTES = 256 * 1024;
+/** More than waits at ten thousand decisions a second. */
+const BUFFER_BYTES = 512 * 1024;
+/** Lines wait so long for others: a write wakes two threads and a reader, which at a thousand lines a second is most of their cost. */
+const GATHER_MS = 5;
+/** So much need not wait. */
+const ENOUGH_BYTES = 64 * 1024;
 /** A pipe that does not block says when it is full, but not when it is read. */
 const RETRY_MS = 5;
 
 /**
- * Writes lines to a file descriptor in one system call per turn of the event loop, so that a decision log does not cost
+ * Writes lines to a file descriptor, those of some milliseconds in one system call, so that a decision log does not cost
  * a system call per decision. What a slow reader leaves waiting is bounded: beyond it lines are dropped and counted.
  */
 export class FileDescriptorWriter implements LineWriter {
@@ -36,6 +40,7 @@ export class FileDescriptorWriter implements LineWriter {
   #pendingBytes = 0;
   #isScheduled = false;
   #isWriting = false;
+  #gathering: NodeJS.Timeout | undefined;
   #rest: Buffer | undefined;
   /** Lines of the write that is under way. */
   #leaving = 0;
@@ -56,13 +61,16 @@ export class FileDescriptorWriter implements LineWriter {
     setImmediate(() => {
       this.#isScheduled = false;
       this.#endTurn();
-      if (!this.#isWriting) this.#writeOut();
+      this.#writeSoon();
     });
   }
 
   flush(): Promise<void> {
     if (this.#turn.length === 0 && this.#lines.length === 0 && !this.#isWriting) return Promise.resolve();
-    return new Promise((resolve) => this.#waiters.push(resolve));
+    return new Promise((resolve) => {
+      this.#waiters.push(resolve);
+      if (this.#turn.length === 0) this.#writeSoon();
+    });
   }
 
   flushSync(): void {
@@ -77,6 +85,12 @@ export class FileDescriptorWriter implements LineWriter {
         if ((cause as NodeJS.ErrnoException).code !== "EAGAIN" || Date.now() > until) return;
       }
     }
+  }
+
+  #writeSoon(): void {
+    if (this.#isWriting) return;
+    if (this.#pendingBytes >= ENOUGH_BYTES || this.#waiters.length > 0) this.#writeOut();
+    else this.#gathering ??= setTimeout(() => this.#writeOut(), GATHER_MS);
   }
 
   #endTurn(): void {
@@ -107,6 +121,8 @@ export class FileDescriptorWriter implements LineWriter {
   }
 
   #writeOut(): void {
+    clearTimeout(this.#gathering);
+    this.#gathering = undefined;
     const bytes = this.#takeAll();
     if (bytes.length === 0) {
       this.#settle();
@@ -131,7 +147,8 @@ export class FileDescriptorWriter implements LineWriter {
 
   #writeOn(): void {
     this.#isWriting = false;
-    if (this.#rest !== undefined || this.#lines.length > 0) this.#writeOut();
+    if (this.#rest !== undefined) this.#writeOut();
+    else if (this.#lines.length > 0) this.#writeSoon();
     else this.#settle();
   }
 
