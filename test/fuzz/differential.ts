@@ -19,8 +19,9 @@ import { generateProgram, type Program, programText, shrink } from "./rego-gener
 
 /**
  * Differences that are not ours to mend. OPA fails with an internal error where it has let an unbound variable through and meets
- * it in another order than we do. And with early exit it stops at a rule's first success, in the order of its rule index, so that
- * it does not see what the rule's other definitions would have run into; told to go on, it must answer as we do.
+ * it in another order than we do. And with early exit both stop at a rule's first success, we in the order of the text, OPA in that
+ * of its rule index, so that one does not see what the rule's other definitions would have run into: told to go on, OPA must
+ * answer as we do, or we as it does, asked with the rules in the opposite order.
  */
 type Excused = "internal error" | "early exit";
 
@@ -94,8 +95,11 @@ function show(outcome: Outcome): string {
 async function excuse(program: Program, ours: Outcome, theirs: Outcome, binary: string): Promise<Excused | undefined> {
   if (theirs.kind === "error" && /^(eval_)?internal_error$/.test(theirs.code) && ours.kind !== "rejected")
     return "internal error";
-  if (ours.kind !== "error" || ours.code !== "eval_conflict_error" || theirs.kind !== "result") return undefined;
-  return (await outcomeWithoutEarlyExit(program, binary)) === ours.code ? "early exit" : undefined;
+  const isConflict = (outcome: Outcome): boolean => outcome.kind === "error" && outcome.code === "eval_conflict_error";
+  if (isConflict(theirs) && ours.kind === "result")
+    return isConflict(ourOutcome({ ...program, rules: program.rules.toReversed() })) ? "early exit" : undefined;
+  if (!isConflict(ours) || theirs.kind !== "result") return undefined;
+  return (await outcomeWithoutEarlyExit(program, binary)) === "eval_conflict_error" ? "early exit" : undefined;
 }
 
 /** The code of OPA's error when it evaluates everything. */
