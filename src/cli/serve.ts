@@ -1,6 +1,5 @@
 import cluster from "node:cluster";
 import { readFile } from "node:fs/promises";
-import { setFlagsFromString } from "node:v8";
 import { UTC } from "../base/index.ts";
 import { ConfigError, type Config, loadConfig } from "../config/index.ts";
 import { formatIstioDiagnostic, IstioPolicyError } from "../istio/index.ts";
@@ -75,9 +74,6 @@ export async function serve(
   terminal: Terminal,
   onStart?: (addresses: Addresses) => void,
 ): Promise<number> {
-  // What many calls at once keep alive for a moment, V8 may take for long-lived, and from then on makes it in the old generation:
-  // about every second process then spends four times as long on each collection of the young one.
-  setFlagsFromString("--no-allocation-site-pretenuring");
   const writer = new FileDescriptorWriter(2);
   const lines = lineStyle(settings);
   const logger = createLogger({ level: settings.logLevel, style: lines, writer });
