@@ -110,11 +110,13 @@ function claims(jwt: string): object {
 /** Requests until the bundle is asked for, by opa itself. */
 async function askedByOpa(document: PlainObject, env: Environment): Promise<readonly object[]> {
   writeFileSync(place("config.json"), JSON.stringify(document));
-  const process = spawn(
+  const child = spawn(
     opa,
     ["run", "--server", "--addr=127.0.0.1:0", "--disable-telemetry", "--config-file", place("config.json")],
     {
       env: {
+        // Where the program is called by its name.
+        PATH: process.env["PATH"],
         HOME: folder,
         SSL_CERT_FILE: place("tls.crt"),
         HTTP_PROXY: plain.url,
@@ -125,7 +127,7 @@ async function askedByOpa(document: PlainObject, env: Environment): Promise<read
     },
   );
   let log = "";
-  process.stderr.on("data", (chunk: Buffer) => {
+  child.stderr.on("data", (chunk: Buffer) => {
     log += chunk.toString();
   });
   try {
@@ -133,8 +135,8 @@ async function askedByOpa(document: PlainObject, env: Environment): Promise<read
   } catch (cause) {
     throw new Error(log, { cause });
   } finally {
-    process.kill();
-    await once(process, "exit");
+    child.kill();
+    await once(child, "exit");
   }
   return taken();
 }
