@@ -1,4 +1,5 @@
 import { type PollingConfig, readPolling, readSigning, type ServiceConfig, type SigningConfig } from "./bundles.ts";
+import { trimBoth } from "../base/index.ts";
 import { ConfigError } from "./errors.ts";
 import type { KeyConfig } from "./keys.ts";
 import type { Section } from "./section.ts";
@@ -33,8 +34,8 @@ export function readDiscovery(
   const config: DiscoveryConfig = {
     name: name ?? "discovery",
     service: serviceOf(section.string("service", ""), services),
-    resource: resource ?? `${trimmed(prefix)}/${trimmed(name ?? "")}`,
-    decision: trimmed(section.string("decision", name ?? "")),
+    resource: resource ?? `${trimBoth(prefix, "/")}/${trimBoth(name ?? "", "/")}`,
+    decision: trimBoth(section.string("decision", name ?? ""), "/"),
     persist: section.boolean("persist", false),
     polling: readPolling(section.section("polling")),
     sizeLimitBytes: section.count("size_limit_bytes", 1, 1_073_741_824),
@@ -57,8 +58,4 @@ function serviceOf(wanted: string, services: readonly ServiceConfig[]): ServiceC
         ? "no service is defined"
         : "more than one service is defined";
   throw new ConfigError(`invalid configuration for discovery service: ${problem}`);
-}
-
-function trimmed(path: string): string {
-  return path.replace(/^\/+|\/+$/g, "");
 }

@@ -9,11 +9,10 @@ export interface ApiConfig {
   /** Replies of the data API are zipped from this many bytes on, for clients that take that. */
   readonly gzipBytes: number;
   readonly gzipLevel: number;
-  /** Bounds of `http_request_duration_seconds`. */
-  readonly durationBuckets: readonly number[];
+  /** Bounds of `http_request_duration_seconds`; absent for OPA's. */
+  readonly durationBuckets: readonly number[] | undefined;
 }
 
-const DURATION_BUCKETS = [1e-6, 5e-6, 1e-5, 5e-5, 1e-4, 5e-4, 1e-3, 0.01, 0.1, 1];
 const GZIP_LEVELS = [0, 1, 9];
 
 /** Defaults and messages are OPA's (v1/plugins/server). @throws {ConfigError} */
@@ -31,11 +30,11 @@ export function readApi(root: Section): ApiConfig {
     unzippedBodyBytes: positive(unzipping, "max_length", 536_870_912),
     gzipBytes: positive(zipping, "min_length", 1024),
     gzipLevel: zipping.number("compression_level", 9),
-    durationBuckets: durations.numbers("buckets") ?? DURATION_BUCKETS,
+    durationBuckets: durations.numbers("buckets"),
   };
   if (!GZIP_LEVELS.includes(api.gzipLevel))
     throw new ConfigError(`invalid value for ${zipping.path}.compression_level field, accepted values are 0, 1 or 9`);
-  if (api.durationBuckets.some((bound, i) => bound <= (api.durationBuckets[i - 1] ?? Number.NEGATIVE_INFINITY)))
+  if (api.durationBuckets?.some((bound, i, all) => bound <= (all[i - 1] ?? Number.NEGATIVE_INFINITY)) === true)
     throw new ConfigError(`${durations.path}.buckets: expected ascending numbers`);
   server.expect("decoding", "encoding", "metrics");
   for (const section of [server, decoding, unzipping, encoding, zipping, metrics, prometheus, durations])

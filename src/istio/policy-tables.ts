@@ -19,6 +19,15 @@ interface LoweredRule {
 /** Filed under this namespace: what applies where the destination is unknown. No namespace is called so. */
 const UNKNOWN = "";
 
+/** Where a rule is written, and what of its policy's selector is left to test. */
+interface RulePlace {
+  /** Of the policy. */
+  readonly id: number;
+  readonly index: number;
+  readonly line: number;
+  readonly rest: JsonObject | undefined;
+}
+
 /** The tables of AuthorizationPolicies, filed so that a request finds the rules that may concern it by keys it can compute. */
 export class PolicyTables {
   readonly #mesh: MeshSettings;
@@ -143,7 +152,7 @@ export class PolicyTables {
       const line = policy.places.row(rule.start);
       const lower = (form: RuleForm, protocols: readonly ("http" | "tcp")[]): LoweredRule => ({
         policy,
-        record: this.#lowerForm(policy, form, { policy: id, index: rule.index, line, rest }),
+        record: this.#lowerForm(policy, form, { id, index: rule.index, line, rest }),
         dimensions: anchorsOf(form, policy.namespace, this.#bundle),
         protocols,
       });
@@ -156,21 +165,7 @@ export class PolicyTables {
     });
   }
 
-  #lowerForm(
-    policy: AuthorizationPolicy,
-    form: RuleForm,
-    {
-      policy: id,
-      index,
-      line,
-      rest,
-    }: {
-      readonly policy: number;
-      readonly index: number;
-      readonly line: number;
-      readonly rest: JsonObject | undefined;
-    },
-  ): JsonObject {
+  #lowerForm(policy: AuthorizationPolicy, form: RuleForm, { id, index, line, rest }: RulePlace): JsonObject {
     const lower = (list: FieldValues) => lowerCondition(policy, list, this.#mesh);
     const isLimit = ({ attribute }: FieldValues) => attribute.kind === "rateLimit";
     const from = form.from.map((source) => source.map(lower));

@@ -92,7 +92,12 @@ export class PolicyStore {
    */
   update(changes: Changes, accept?: Accept): Snapshot {
     const parts = changed(this.#parts, changes);
-    return this.#noting(() => this.#publish(parts, finish(this.#build(parts)), accept));
+    try {
+      return this.#publish(parts, finish(this.#build(parts)), accept);
+    } catch (cause) {
+      this.#lastFailure = messageOf(cause);
+      throw cause;
+    }
   }
 
   /**
@@ -107,19 +112,17 @@ export class PolicyStore {
 
   async #updateAside(changes: Changes, accept?: Accept): Promise<Snapshot> {
     const pace = this.#current.generation === 0 ? { ...this.#pace, sliceMs: FIRST_SLICE_MS } : this.#pace;
-    for (;;) {
-      const from = this.#parts;
-      const parts = changed(from, changes);
-      let snapshot: Snapshot;
-      try {
-        snapshot = await inSlices(this.#buildReady(parts), pace, this.#closing.signal);
-      } catch (cause) {
-        this.#lastFailure = messageOf(cause);
-        throw cause;
+    try {
+      for (;;) {
+        const from = this.#parts;
+        const parts = changed(from, changes);
+        const snapshot = await inSlices(this.#buildReady(parts), pace, this.#closing.signal);
+        // Otherwise somebody was in a hurry, and what was built has none of it.
+        if (this.#parts === from) return this.#publish(parts, snapshot, accept);
       }
-      // Somebody was in a hurry, and what was built has none of it.
-      if (this.#parts !== from) continue;
-      return this.#noting(() => this.#publish(parts, snapshot, accept));
+    } catch (cause) {
+      this.#lastFailure = messageOf(cause);
+      throw cause;
     }
   }
 
@@ -132,15 +135,6 @@ export class PolicyStore {
     const turn = this.#lastTurn.then(work);
     this.#lastTurn = turn.catch(() => undefined);
     return turn;
-  }
-
-  #noting<T>(work: () => T): T {
-    try {
-      return work();
-    } catch (cause) {
-      this.#lastFailure = messageOf(cause);
-      throw cause;
-    }
   }
 
   #publish(parts: ReadonlyMap<string, Part>, snapshot: Snapshot, accept: Accept | undefined): Snapshot {

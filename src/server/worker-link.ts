@@ -170,12 +170,8 @@ export class WorkerLink {
       if (isAtOnce) this.#store.update(changes);
       else await this.#store.updateAside(changes);
     } catch (cause) {
-      this.#reportBase(cause);
+      this.#logger.error("What another worker was sent could not be taken over.", { err: cause });
     }
-  }
-
-  #reportBase(cause: unknown): void {
-    this.#logger.error("What another worker was sent could not be taken over.", { err: cause });
   }
 
   /** Waits for the turn to write. @returns what ends it. */

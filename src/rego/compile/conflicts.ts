@@ -1,5 +1,4 @@
-import type { Location } from "../../base/index.ts";
-import { eachInSteps, placeOf, type Steps } from "../../base/index.ts";
+import { eachInSteps, type Location, placeOf, type Steps } from "../../base/index.ts";
 import type { Term } from "../syntax/index.ts";
 import { compareStrings, compareValues, isObject, lookup, type Value } from "../value/index.ts";
 import { type Findings, sourceName } from "./context.ts";

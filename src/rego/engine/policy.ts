@@ -1,5 +1,4 @@
-import { locationText } from "../../base/index.ts";
-import { finish, type Steps } from "../../base/index.ts";
+import { finish, locationText, type Steps } from "../../base/index.ts";
 import { type Builtin, portableBuiltins, signatureOf } from "../builtins/index.ts";
 import {
   type CallableBuiltin,
