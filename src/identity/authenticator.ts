@@ -16,6 +16,7 @@ import { type HeaderChanges, outputHeaders } from "./output-headers.ts";
 import { DEFAULT_SETTINGS, type IdentitySettings, type Introspection, type TokenRule } from "./rule.ts";
 import { findTokens, type FoundToken, isPreflight, type TokenRequest } from "./token-location.ts";
 import { VerdictCache } from "./verdict-cache.ts";
+import type { VerificationKey } from "./key-set.ts";
 import { eligibleKeys, readToken, verifyWith } from "./verify.ts";
 
 /** What became of a request's tokens. `headers` apply whatever the policies decide later. */
@@ -302,7 +303,8 @@ export class Authenticator {
     const { claims, registered } = parsed;
     this.#checkClaims(rule, registered, nowMs);
     const source = this.#sourceOf(rule);
-    const keys = await this.#keysFor(rule, source, parsed, deadlineMs);
+    const waitMs = Math.min(rule.timeoutMs, deadlineMs - this.#clock.monotonicMs());
+    const keys = this.#keysNow(source, parsed) ?? (await this.#newerKeys(source, parsed, waitMs));
     const { id } = await verifyWith(keys, parsed);
     // A second longer than it lives, so that the next use says "expired" and not "unknown".
     const { expiresAtSec } = registered;
@@ -312,23 +314,24 @@ export class Authenticator {
     return { rule, ...found, claims, registered };
   }
 
-  async #keysFor(rule: TokenRule, source: KeySource, parsed: ParsedToken, deadlineMs: number) {
-    const { algorithms } = this.#settings;
-    const waitMs = () => Math.min(rule.timeoutMs, deadlineMs - this.#clock.monotonicMs());
-    let keys = source.current();
-    if (keys === undefined) {
-      await source.renew(waitMs());
-      keys = source.current();
-      if (keys === undefined) throw new TokenRefused("keys_unavailable", source.status().problem ?? "no keys yet");
-    }
+  /** The keys that may have signed a token. @returns undefined where newer ones may tell. @throws {TokenRefused} */
+  #keysNow(source: KeySource, token: ParsedToken): readonly VerificationKey[] | undefined {
+    const keys = source.current();
+    if (keys === undefined) return undefined;
     try {
-      return eligibleKeys(keys, parsed, algorithms);
+      return eligibleKeys(keys, token, this.#settings.algorithms);
     } catch (error) {
       // Only an unknown key can be one that is new.
-      const isUnknownKey = error instanceof TokenRefused && error.code === "no_matching_key";
-      if (!isUnknownKey || !(await source.renew(waitMs()))) throw error;
-      return eligibleKeys(source.current() ?? keys, parsed, algorithms);
+      if (error instanceof TokenRefused && error.code === "no_matching_key") return undefined;
+      throw error;
     }
+  }
+
+  async #newerKeys(source: KeySource, token: ParsedToken, waitMs: number): Promise<readonly VerificationKey[]> {
+    await source.renew(waitMs);
+    const keys = source.current();
+    if (keys === undefined) throw new TokenRefused("keys_unavailable", source.status().problem ?? "no keys yet");
+    return eligibleKeys(keys, token, this.#settings.algorithms);
   }
 
   /** A token that is new is asked for twice in a row: to see that it is, and to verify it. */

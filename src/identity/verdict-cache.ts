@@ -52,7 +52,8 @@ export class VerdictCache {
     if (ms <= 0) return;
     const untilMonotonicMs = this.#clock.monotonicMs() + ms;
     const [entries, key] = this.#placeOf(token);
-    entries.set(key, { ...verdict, sourceName, untilMonotonicMs });
+    const { parsed, keyId } = verdict;
+    entries.set(key, { parsed, keyId, sourceName, untilMonotonicMs });
   }
 
   #placeOf(token: string): readonly [entries: LruMap<Entry>, key: string] {

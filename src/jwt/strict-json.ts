@@ -27,33 +27,62 @@ export function parseStrictJson(text: string, limits: StrictJsonLimits): StrictJ
 }
 
 /**
- * Most tokens hold JSON exactly as `JSON.stringify` writes it: then V8's own parser has lost nothing, no repeated member, no
- * digit of a number. Undefined where that is not certain.
+ * V8's own parser, where it loses nothing: no repeated member, no digit of an integer. Undefined where that is not certain.
  */
 function parsePlainJson(text: string, { maxDepth }: StrictJsonLimits): StrictJson | undefined {
-  if (opensMoreThan(text, maxDepth) || BEYOND_SAFE.test(text)) return undefined;
+  const colons = plainColons(text, maxDepth);
+  if (colons === undefined) return undefined;
   try {
     const value = JSON.parse(text) as StrictJson;
-    return JSON.stringify(value) === text ? value : undefined;
+    // Of a repeated member the parser keeps one, but each has its colon.
+    return membersIn(value) === colons ? value : undefined;
   } catch {
     return undefined;
   }
 }
 
-/** Counts brackets, in strings too: an upper bound of how deep the text nests. */
-function opensMoreThan(text: string, most: number): boolean {
-  let count = 0;
+/**
+ * Counts the colons that may stand between a name and its value: an upper bound, as some may be part of a string.
+ * Undefined where the text may nest too deep or hold an integer past 2^53.
+ */
+function plainColons(text: string, maxDepth: number): number | undefined {
+  let colons = 0;
+  let brackets = 0;
+  let digits = 0;
+  let previous = 0;
   for (let i = 0; i < text.length; i++) {
     const code = text.charCodeAt(i);
-    if ((code === OPEN_BRACE || code === OPEN_BRACKET) && ++count > most) return true;
+    if (code >= DIGIT_0 && code <= DIGIT_9) {
+      if (++digits > SAFE_DIGITS) return undefined;
+    } else {
+      digits = 0;
+      if (code === COLON && (previous === QUOTE || previous <= BLANK)) colons++;
+      else if ((code === OPEN_BRACE || code === OPEN_BRACKET) && ++brackets > maxDepth) return undefined;
+    }
+    previous = code;
   }
-  return false;
+  return colons;
 }
 
-/** So many digits may be an integer past 2^53, which is no plain number. */
-const BEYOND_SAFE = /\d{16}/;
-const OPEN_BRACE = 0x7b;
+/** Members of all objects in a value; not a number if one of its numbers is not finite. */
+function membersIn(value: StrictJson): number {
+  if (typeof value === "number") return Number.isFinite(value) ? 0 : Number.NaN;
+  if (typeof value !== "object" || value === null) return 0;
+  let count = 0;
+  if (Array.isArray(value)) for (const item of value as readonly StrictJson[]) count += membersIn(item);
+  else for (const member of Object.values(value as object)) count += 1 + membersIn(member as StrictJson);
+  return count;
+}
+
+/** An integer of so many digits is below 2^53. */
+const SAFE_DIGITS = 15;
+const BLANK = 0x20;
+const QUOTE = 0x22;
+const DIGIT_0 = 0x30;
+const DIGIT_9 = 0x39;
+const COLON = 0x3a;
 const OPEN_BRACKET = 0x5b;
+const OPEN_BRACE = 0x7b;
 
 const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
 const STRING = /"(?:[^"\\\x00-\x1f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"/y;

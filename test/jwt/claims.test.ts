@@ -1,3 +1,4 @@
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { acceptsAudience, checkTimes, JwtError, parseToken, readRegistered } from "../../src/jwt/index.ts";
 
@@ -6,6 +7,8 @@ const part = (value: unknown) =>
   Buffer.from(typeof value === "string" ? value : JSON.stringify(value)).toString("base64url");
 const token = (header: unknown, payload: unknown, signature = "c2ln") =>
   `${part(header)}.${part(payload)}.${signature}`;
+
+const unpadded = (text: string): string => text.replace(/=+$/, "");
 
 describe("parseToken", () => {
   test("reads header and registered claims", () => {
@@ -43,6 +46,20 @@ describe("parseToken", () => {
   ] as const)("refuses %s", ([, text, code]) => {
     expect(() => parseToken(text, limits)).toThrow(expect.objectContaining({ name: "JwtError", code }));
   });
+});
+
+// RFC 4648 §3.5: the same bytes have one spelling only.
+test("a signature is as Node writes base64url, or refused", () => {
+  const unit = fc.constantFrom(..."ABCDQgwEIMUY048_-09az+/= \n.é");
+  fc.assert(
+    fc.property(fc.oneof(fc.string({ unit, maxLength: 12 }), fc.base64String().map(unpadded)), (signature) => {
+      const isCanonical = Buffer.from(signature, "base64url").toString("base64url") === signature;
+      const read = () => parseToken(token({ alg: "ES256" }, {}, signature), limits);
+      if (isCanonical) expect(read).not.toThrow();
+      else expect(read).toThrow(expect.objectContaining({ code: "malformed_token" }));
+    }),
+    { numRuns: 1000 },
+  );
 });
 
 describe("readRegistered", () => {
