@@ -10,6 +10,7 @@ import {
   type Addresses,
   type ApiTlsOptions,
   CardeaServer,
+  lowerBackgroundThreads,
   ReadyTimeoutError,
   Supervisor,
 } from "../server/index.ts";
@@ -110,6 +111,7 @@ export async function serve(
       lines,
       env: terminal.env,
       version: OPA_VERSION,
+      beforeReload: lowerBackgroundThreads,
     });
     const stopped = stopSignal(settings.waitSeconds * 1000, () => server.prepareStop());
     reloadOnHangup(() => void server.reload());

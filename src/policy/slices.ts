@@ -7,6 +7,8 @@ export interface Pace {
   nowMs(): number;
   /** Resolves when what else was due has run. */
   pause(): Promise<void>;
+  /** Called before each work that requests are served beside. */
+  readonly begin?: (() => void) | undefined;
 }
 
 /** A turn of the event loop this short has read no request and answered none. */

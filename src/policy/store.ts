@@ -111,7 +111,9 @@ export class PolicyStore {
   }
 
   async #updateAside(changes: Changes, accept?: Accept): Promise<Snapshot> {
-    const pace = this.#current.generation === 0 ? { ...this.#pace, sliceMs: FIRST_SLICE_MS } : this.#pace;
+    const isServing = this.#current.generation > 0;
+    const pace = isServing ? this.#pace : { ...this.#pace, sliceMs: FIRST_SLICE_MS };
+    if (isServing) pace.begin?.();
     try {
       for (;;) {
         const from = this.#parts;

@@ -18,7 +18,14 @@ import {
 import { type Config, ConfigError, publicConfig } from "../config/index.ts";
 import type { TracedIo } from "../decision/index.ts";
 import { DecisionRecorder } from "../decision-log/index.ts";
-import { type Accept, type BundleStatus, type Compile, PolicyStore, regoCompiler } from "../policy/index.ts";
+import {
+  type Accept,
+  type BundleStatus,
+  type Compile,
+  PolicyStore,
+  regoCompiler,
+  SERVING_PACE,
+} from "../policy/index.ts";
 import type { JsonObject, Value } from "../rego/value/index.ts";
 import {
   type LineStyle,
@@ -56,6 +63,8 @@ export interface ComposeOptions {
   readonly version: string;
   readonly authentication: "token" | "tls" | "off";
   readonly authorization: "basic" | "off";
+  /** Called each time before policies are replaced while requests are served. */
+  readonly beforeReload?: (() => void) | undefined;
 }
 
 /** The parts of one process, wired but not started. */
@@ -108,7 +117,7 @@ export async function compose(options: ComposeOptions): Promise<Parts> {
   const declared = await composeDeclared(boot, metrics, logger);
   const permissions = await readPermissions(boot.cardea.capabilitiesFile);
   const compile = compiler(options, declared, permissions);
-  const store = new PolicyStore(compile, declared.mesh);
+  const store = new PolicyStore(compile, declared.mesh, { ...SERVING_PACE, begin: options.beforeReload });
   store.onPublish((snapshot) => {
     metrics.policyGeneration.set(snapshot.generation);
     metrics.policyLoaded.setToCurrentTime();

@@ -1,3 +1,4 @@
+export { lowerBackgroundThreads } from "./background-threads.ts";
 export { AddressError } from "./listen-address.ts";
 export { packageRoot } from "./package-root.ts";
 export { RegoIo } from "./rego-io.ts";

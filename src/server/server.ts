@@ -46,6 +46,8 @@ export interface ServerOptions {
   readonly lines: LineStyle;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly version: string;
+  /** Called each time before policies are replaced while requests are served. */
+  readonly beforeReload?: () => void;
 }
 
 export interface ApiTlsOptions extends TlsPaths {

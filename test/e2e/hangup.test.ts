@@ -1,3 +1,4 @@
+import { readdirSync, readFileSync } from "node:fs";
 import { rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -46,5 +47,35 @@ test("a storm of SIGHUP and of changes: no check fails, and the last policy serv
     expect(log.filter((line) => line.includes('"level":"error"'))).toEqual([]);
   } finally {
     client.close();
+  }
+});
+
+// Elsewhere threads have no priority of their own.
+test.skipIf(process.platform !== "linux")("from the first reload on, V8's threads are behind the others", async () => {
+  const reloading = await startProgram({ main: built.main, policy: policy("v0"), flags: ["--watch"] });
+  const { process: child, folder, grpc } = reloading;
+  const tasks = `/proc/${child.pid}/task`;
+  // proc(5): the 19th field; the second, the name, may have blanks.
+  const niceOf = (thread: string): number =>
+    Number(
+      readFileSync(`${tasks}/${thread}/stat`, "utf8")
+        .replace(/^.*\) /s, "")
+        .split(" ")[16],
+    );
+  const lowered = (): string[] => readdirSync(tasks).filter((thread) => niceOf(thread) === 19);
+  const client = new CheckClient(grpc);
+  try {
+    expect(lowered()).toEqual([]);
+    await writeFile(join(folder, "next"), policy("v1"));
+    await rename(join(folder, "next"), join(folder, "policy.rego"));
+    await until(async () => isAllowed(await client.check(httpRequest({ method: "GET", path: "/v1" }))));
+    const threads = lowered();
+    expect(threads).not.toContain(String(child.pid));
+    expect(threads.length).toBeGreaterThanOrEqual(4);
+    // Of which there are as many again for files, names and signatures.
+    expect(readdirSync(tasks).length - threads.length).toBeGreaterThanOrEqual(5);
+  } finally {
+    client.close();
+    await reloading.remove();
   }
 });

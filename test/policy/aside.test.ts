@@ -64,6 +64,15 @@ describe("an update aside", () => {
     expect((await pausesFor(more)) - pauses).toBeGreaterThan(40);
   });
 
+  test("is announced where requests are served, the first one not", async () => {
+    let count = 0;
+    const store = new PolicyStore(compiler, undefined, { ...ticking(1), begin: () => count++ });
+    await store.updateAside(changes(rego("x := 1")));
+    expect(count).toBe(0);
+    await store.updateAside(changes(rego("x := 2")));
+    expect(count).toBe(1);
+  });
+
   test("leaves no code to generate for the first query", async () => {
     const store = serving(ticking(1));
     const { policy } = await store.updateAside(changes(rules(10)));
