@@ -21,7 +21,8 @@ COPY policies policies
 RUN ln -s /cardea/dist/main.js /usr/local/bin/cardea
 # The id OPA's images run under: mounted files need no other owner.
 USER 1000:1000
-ENV NODE_ENV=production
+# In a small container V8's nursery is one that costs a quarter of the speed; in a large one it takes 100 MiB and more.
+ENV NODE_ENV=production NODE_OPTIONS=--max-semi-space-size=4
 EXPOSE 9191 8181 8282
 ENTRYPOINT ["cardea"]
 CMD ["run"]
