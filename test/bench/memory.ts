@@ -15,6 +15,8 @@ const { values: given } = parseArgs({
     main: { type: "string", default: "dist/main.js" },
     "warm-up": { type: "string", default: "400000" },
     checks: { type: "string", default: "1000000" },
+    /** Checks per second; as many as there can be unless given. */
+    rate: { type: "string" },
     /** Every request with a path and a token of its own, instead of 500 in turn. */
     distinct: { type: "boolean", default: false },
   },
@@ -82,6 +84,7 @@ async function run(from: number, count: number): Promise<number> {
     const result = await load({
       ...{ host, port: Number(port), path: CHECK, messages, connections: 1, concurrency: 64 },
       durationMs: 2000,
+      ...(given.rate !== undefined && { rate: Number(given.rate) }),
     });
     failures += result.failed;
     done += result.calls;
