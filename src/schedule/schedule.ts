@@ -101,15 +101,17 @@ export function nextOpening(schedule: Schedule, nowNs: bigint): bigint | undefin
   const { zone, byDate } = schedule;
   const today = Math.floor((now + zone.offsetAt(now)) / SECONDS_PER_DAY);
   // Beyond the last exception every week is like the next; two cover a week in which the clock skips the only window.
-  const last = Math.max(today, ...byDate.keys()) + 15;
+  let last = Math.max(today, ...byDate.keys()) + 15;
+  let first: number | undefined;
   for (let day = today - 1; day <= last; day++) {
-    let first: number | undefined;
     for (const instant of changesOf(schedule, day)) {
-      if (instant > now && (first === undefined || instant < first) && isOpenAt(schedule, instant)) first = instant;
+      if (instant <= now || (first !== undefined && instant >= first) || !isOpenAt(schedule, instant)) continue;
+      // Where the clock changes, instants of one day may lie among those of the next two.
+      if (first === undefined) last = Math.min(last, day + 2);
+      first = instant;
     }
-    if (first !== undefined) return BigInt(first) * NS_PER_SEC;
   }
-  return undefined;
+  return first === undefined ? undefined : BigInt(first) * NS_PER_SEC;
 }
 
 function floorSeconds(ns: bigint): number {

@@ -153,6 +153,16 @@ describe("nextOpening", () => {
     { now: "2026-03-27T21:00:00Z", next: "2026-03-30T06:00:00Z" },
   ])("from $now: $next", ({ now, next }) => expect(nextOpening(compileSchedule(business), at(now))).toBe(at(next)));
 
+  // The clock goes back on 2026-02-15 at 03:00: that is an instant of an open day, but not its first.
+  test("a day on which the clock changes opens when it begins", () => {
+    const sundays = compileSchedule({
+      timeZone: "Africa/Casablanca",
+      windows: [{ days: [0], ...hours("00:00", "24:00") }],
+      exceptions: [],
+    });
+    expect(nextOpening(sundays, at("2026-02-13T00:00:00Z"))).toBe(at("2026-02-14T23:00:00Z"));
+  });
+
   test("a schedule of closed days never opens", () => {
     expect(nextOpening(compileSchedule({ timeZone: "UTC", windows: [], exceptions: [] }), 0n)).toBeUndefined();
     const past = compileSchedule({
