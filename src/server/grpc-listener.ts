@@ -199,9 +199,26 @@ function checkDefinition(service: string): ServiceDefinition {
       requestStream: false,
       responseStream: false,
       requestSerialize: identity,
-      requestDeserialize: identity,
+      requestDeserialize: messageOf,
       responseSerialize: identity,
       responseDeserialize: identity,
     },
   };
+}
+
+/** Compressed-Flag and Message-Length (gRPC over HTTP/2, "Length-Prefixed-Message"). */
+const PREFIX_BYTES = 5;
+
+/**
+ * The flag says 0 or 1; grpc-js takes whatever is not 1 for 0. A message that came uncompressed is the rest of the buffer its
+ * frame was put together in, which begins at a multiple of eight (node:buffer).
+ *
+ * @throws {Error} for any other flag; the call ends with INTERNAL
+ */
+function messageOf(bytes: Buffer): Buffer {
+  if (bytes.byteOffset % 8 !== PREFIX_BYTES) return bytes;
+  const prefix = Buffer.from(bytes.buffer, bytes.byteOffset - PREFIX_BYTES, PREFIX_BYTES);
+  const isFrame = prefix.readUInt32BE(1) === bytes.length;
+  if (isFrame && prefix.readUInt8(0) > 1) throw new Error("the compressed flag is neither 0 nor 1");
+  return bytes;
 }
