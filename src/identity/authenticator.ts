@@ -4,6 +4,7 @@ import { type RefusalCode, REFUSALS, refusalOf, TokenRefused } from "./errors.ts
 import { documentFetcher, type FetchDocument } from "./http-document.ts";
 import { type Identity, toIdentity } from "./identity.ts";
 import { Introspector } from "./introspect.ts";
+import type { VerificationKey } from "./key-set.ts";
 import {
   InlineKeySource,
   type KeyLocation,
@@ -16,7 +17,6 @@ import { type HeaderChanges, outputHeaders } from "./output-headers.ts";
 import { DEFAULT_SETTINGS, type IdentitySettings, type Introspection, type TokenRule } from "./rule.ts";
 import { findTokens, type FoundToken, isPreflight, type TokenRequest } from "./token-location.ts";
 import { VerdictCache } from "./verdict-cache.ts";
-import type { VerificationKey } from "./key-set.ts";
 import { eligibleKeys, readToken, verifyWith } from "./verify.ts";
 
 /** What became of a request's tokens. `headers` apply whatever the policies decide later. */

@@ -2,9 +2,12 @@ import { readdirSync, readFileSync } from "node:fs";
 import { constants, setPriority } from "node:os";
 
 const THREADS = "/proc/self/task";
-/** Node.js 24 names them; earlier ones start them first of all: one for delayed tasks, then a pool of four. */
-const NAME = "V8Worker";
-const FIRST = 5;
+/** What Node.js 24 calls them. */
+const WORKER_NAME = "V8Worker";
+/** Earlier ones start them before all others: one for delayed tasks, then a pool of four. */
+const USUAL_COUNT = 5;
+
+let areLowered = false;
 
 /**
  * Puts V8's own threads behind all others, for good. They compile what has become hot and mark garbage; where a process has one
@@ -12,7 +15,8 @@ const FIRST = 5;
  * warming up wants them as they are. Linux alone has priorities of threads; elsewhere this does nothing.
  */
 export function lowerBackgroundThreads(): void {
-  if (process.platform !== "linux") return;
+  if (areLowered || process.platform !== "linux") return;
+  areLowered = true;
   try {
     for (const thread of v8Threads()) setPriority(thread, constants.priority.PRIORITY_LOW);
   } catch {
@@ -25,8 +29,8 @@ function v8Threads(): readonly number[] {
     .map(Number)
     .filter((thread) => thread > process.pid)
     .sort((a, b) => a - b);
-  const named = others.filter((thread) => readFileSync(`${THREADS}/${thread}/comm`, "utf8").trim() === NAME);
+  const named = others.filter((thread) => readFileSync(`${THREADS}/${thread}/comm`, "utf8").trim() === WORKER_NAME);
   if (named.length > 0) return named;
   const isUsualPool = ![...process.execArgv, process.env["NODE_OPTIONS"] ?? ""].join(" ").includes("v8-pool-size");
-  return isUsualPool ? others.slice(0, FIRST) : [];
+  return isUsualPool ? others.slice(0, USUAL_COUNT) : [];
 }

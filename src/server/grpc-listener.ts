@@ -199,7 +199,7 @@ function checkDefinition(service: string): ServiceDefinition {
       requestStream: false,
       responseStream: false,
       requestSerialize: identity,
-      requestDeserialize: messageOf,
+      requestDeserialize: withKnownFlag,
       responseSerialize: identity,
       responseDeserialize: identity,
     },
@@ -215,7 +215,7 @@ const PREFIX_BYTES = 5;
  *
  * @throws {Error} for any other flag; the call ends with INTERNAL
  */
-function messageOf(bytes: Buffer): Buffer {
+function withKnownFlag(bytes: Buffer): Buffer {
   if (bytes.byteOffset % 8 !== PREFIX_BYTES) return bytes;
   const prefix = Buffer.from(bytes.buffer, bytes.byteOffset - PREFIX_BYTES, PREFIX_BYTES);
   const isFrame = prefix.readUInt32BE(1) === bytes.length;
