@@ -160,58 +160,28 @@ export class Authenticator {
     const nowMs = options.nowMs ?? this.#steady.nowMs();
     const isSorted = rules.every((rule, i) => i === 0 || byIssuer(rules[i - 1] as TokenRule, rule) <= 0);
     const sorted = isSorted ? rules : [...rules].sort(byIssuer);
-    const search = new TokenSearch(sorted, request);
-    return (
-      this.#decide(search, (rule, found) => this.#acceptNow(rule, found, nowMs)) ??
-      this.#authenticateLater(search, nowMs, options.waitMs ?? Number.POSITIVE_INFINITY)
-    );
-  }
-
-  async #authenticateLater(search: TokenSearch, nowMs: number, waitMs: number): Promise<Authentication> {
-    const deadlineMs = this.#clock.monotonicMs() + waitMs;
-    // Everything is looked up first, then decided as if it had been there all along.
-    const results = new Map<FoundToken, Accepted | TokenRefused>();
-    for (const [i, rule] of search.rules.entries()) {
-      let isAccepted = false;
-      for (const found of search.readable(i)) {
-        const result = await this.#acceptLater(rule, found, nowMs, deadlineMs);
-        results.set(found, result);
-        isAccepted = !(result instanceof TokenRefused);
-        if (!isAccepted) break;
-      }
-      if (isAccepted) break;
-    }
-    const decided = this.#decide(search, (_rule, found) => {
-      const result = results.get(found);
-      if (result instanceof TokenRefused) throw result;
-      return result;
-    });
-    return (
-      decided ??
-      this.#refused(search.rules, new TokenRefused("malformed_token", "some token of the request was not looked at"))
-    );
+    const deciding = this.#decide(sorted, request, nowMs, options.waitMs ?? Number.POSITIVE_INFINITY);
+    const { done, value } = deciding.next();
+    return done === true ? value : decided(deciding, value);
   }
 
   /**
    * The first rule all of whose tokens are accepted decides. If there is none but some rule found a token, the request
-   * is refused; a refusal for another reason than the issuer says more. @see Envoy jwt_authn verifier.cc
-   *
-   * @param accept  Undefined where the answer has to be waited for.
-   * @returns undefined as soon as `accept` does.
+   * is refused; a refusal for another reason than the issuer says more. Yields what has to be waited for.
+   * @see Envoy jwt_authn verifier.cc
    */
-  #decide(
-    search: TokenSearch,
-    accept: (rule: TokenRule, found: FoundToken) => Accepted | undefined,
-  ): Authentication | undefined {
-    const { rules } = search;
+  *#decide(rules: readonly TokenRule[], request: TokenRequest, nowMs: number, waitMs: number): Deciding {
     let refusal: TokenRefused | undefined;
-    for (const [i, rule] of rules.entries()) {
+    let deadlineMs: number | undefined;
+    for (const rule of rules) {
       try {
         let accepted: Accepted | undefined;
-        // All of them must be good.
-        for (const found of search.of(i)) {
-          accepted = accept(rule, found);
-          if (accepted === undefined) return undefined;
+        // Those of cookies before those of parameters before those of headers; all of them must be good.
+        for (const found of findTokens(rule, request).toReversed()) {
+          accepted = this.#acceptNow(rule, found, nowMs);
+          if (accepted !== undefined) continue;
+          deadlineMs ??= this.#clock.monotonicMs() + waitMs;
+          accepted = yield this.#acceptLater(rule, found, nowMs, deadlineMs);
         }
         if (accepted !== undefined) return this.#authenticated(rules, accepted);
       } catch (error) {
@@ -267,21 +237,11 @@ export class Authenticator {
     return { rule, header, token, claims: parsed.claims, registered: parsed.registered };
   }
 
-  async #acceptLater(
-    rule: TokenRule,
-    found: FoundToken,
-    nowMs: number,
-    deadlineMs: number,
-  ): Promise<Accepted | TokenRefused> {
-    try {
-      return rule.introspection === undefined
-        ? await this.#verify(rule, found, nowMs, deadlineMs)
-        : await this.#introspect(rule, rule.introspection, found, nowMs, deadlineMs);
-    } catch (error) {
-      const refused = refusalOf(error);
-      if (refused === undefined) throw error;
-      return refused;
-    }
+  /** @throws {TokenRefused | JwtError} */
+  #acceptLater(rule: TokenRule, found: FoundToken, nowMs: number, deadlineMs: number): Promise<Accepted> {
+    return rule.introspection === undefined
+      ? this.#verify(rule, found, nowMs, deadlineMs)
+      : this.#introspect(rule, rule.introspection, found, nowMs, deadlineMs);
   }
 
   async #introspect(
@@ -297,14 +257,12 @@ export class Authenticator {
     return { rule, header, token: undefined, ...active };
   }
 
-  /** Verifies a token that has no verdict yet, and remembers that it is good. */
+  /** Verifies a token that has no verdict yet and whose claims are good, and remembers it. */
   async #verify(rule: TokenRule, found: FoundToken, nowMs: number, deadlineMs: number): Promise<Accepted> {
     const parsed = this.#parse(found.token);
     const { claims, registered } = parsed;
-    this.#checkClaims(rule, registered, nowMs);
     const source = this.#sourceOf(rule);
-    const waitMs = Math.min(rule.timeoutMs, deadlineMs - this.#clock.monotonicMs());
-    const keys = this.#keysNow(source, parsed) ?? (await this.#newerKeys(source, parsed, waitMs));
+    const keys = this.#keysNow(source, parsed) ?? (await this.#newerKeys(source, parsed, rule.timeoutMs, deadlineMs));
     const { id } = await verifyWith(keys, parsed);
     // A second longer than it lives, so that the next use says "expired" and not "unknown".
     const { expiresAtSec } = registered;
@@ -327,8 +285,13 @@ export class Authenticator {
     }
   }
 
-  async #newerKeys(source: KeySource, token: ParsedToken, waitMs: number): Promise<readonly VerificationKey[]> {
-    await source.renew(waitMs);
+  async #newerKeys(
+    source: KeySource,
+    token: ParsedToken,
+    timeoutMs: number,
+    deadlineMs: number,
+  ): Promise<readonly VerificationKey[]> {
+    await source.renew(Math.min(timeoutMs, deadlineMs - this.#clock.monotonicMs()));
     const keys = source.current();
     if (keys === undefined) throw new TokenRefused("keys_unavailable", source.status().problem ?? "no keys yet");
     return eligibleKeys(keys, token, this.#settings.algorithms);
@@ -401,41 +364,18 @@ function byIssuer(a: TokenRule, b: TokenRule): number {
   return a.issuer < b.issuer ? -1 : a.issuer > b.issuer ? 1 : 0;
 }
 
-/** The tokens of one request, looked for once for each rule. */
-class TokenSearch {
-  readonly rules: readonly TokenRule[];
-  readonly #request: TokenRequest;
-  readonly #found: (readonly FoundToken[] | TokenRefused)[] = [];
+/** Decides; what it yields was accepted or throws. */
+type Deciding = Generator<Promise<Accepted>, Authentication, Accepted>;
 
-  constructor(rules: readonly TokenRule[], request: TokenRequest) {
-    this.rules = rules;
-    this.#request = request;
-  }
-
-  /** Those of a rule: cookies before parameters before headers. @throws {TokenRefused} */
-  of(i: number): readonly FoundToken[] {
-    this.#found[i] ??= this.#search(this.rules[i] as TokenRule);
-    const found = this.#found[i];
-    if (found instanceof TokenRefused) throw found;
-    return found;
-  }
-
-  /** The same, where they can be read. */
-  readable(i: number): readonly FoundToken[] {
-    try {
-      return this.of(i);
-    } catch (error) {
-      if (error instanceof TokenRefused) return []; // said again when it is decided
-      throw error;
-    }
-  }
-
-  #search(rule: TokenRule): readonly FoundToken[] | TokenRefused {
-    try {
-      return findTokens(rule, this.#request).toReversed();
-    } catch (error) {
-      if (error instanceof TokenRefused) return error;
-      throw error;
-    }
+/** Goes on with deciding whenever what it waits for is there. */
+async function decided(deciding: Deciding, first: Promise<Accepted>): Promise<Authentication> {
+  let waitedFor = first;
+  for (;;) {
+    const { done, value } = await waitedFor.then(
+      (accepted) => deciding.next(accepted),
+      (error: unknown) => deciding.throw(error),
+    );
+    if (done === true) return value;
+    waitedFor = value;
   }
 }

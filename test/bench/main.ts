@@ -65,9 +65,9 @@ if (isWanted("declarative")) {
       `  ${name.padEnd(52)} ${formatNs(ours).padStart(10)} against ${formatNs(yardstick)}: ${ratio.toFixed(2)} times; loaded in ${(loadMs / 1000).toFixed(2)} s (${(loadProcessorMs / 1000).toFixed(2)} s of processor)`,
     );
   }
-  const { knownTokenNs, newToken } = declarative;
+  const { knownTokenNs, newToken, verification } = declarative;
   console.log(
-    `tokens: one seen before ${formatNs(knownTokenNs)}; a new one (RS256) ${formatNs(newToken.ours)} against ${formatNs(newToken.yardstick)} for jose alone: ${newToken.ratio.toFixed(2)} times`,
+    `tokens: one seen before ${formatNs(knownTokenNs)}; verifying a new one (RS256) ${formatNs(verification.ours)} against ${formatNs(verification.yardstick)} for jose alone: ${verification.ratio.toFixed(2)} times; with finding and remembering it ${formatNs(newToken.ours)}: ${newToken.ratio.toFixed(2)} times`,
   );
 }
 
