@@ -46,6 +46,16 @@ await build({
   footer: { js: "})" },
 });
 await build({ ...common, entryPoints: { main: "src/main.ts" }, format: "esm" });
+// The thread that compiles large sets of modules.
+await build({
+  ...common,
+  entryPoints: { "compile-thread": "src/policy/compile-thread.ts" },
+  format: "esm",
+  mainFields: ["module", "main"],
+  minify: true,
+  // Some libraries in it are CommonJS.
+  banner: { js: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);' },
+});
 chmodSync("dist/main.js", 0o755);
 execFileSync(process.execPath, ["scripts/code-cache.mjs"], { stdio: "inherit" });
 if (process.argv.includes("--types")) {

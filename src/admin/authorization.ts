@@ -1,4 +1,4 @@
-import type { PolicyStore } from "../policy/index.ts";
+import type { Entrypoint, PolicyStore } from "../policy/index.ts";
 import { isJsonObject, type JsonObject, parseJson, setOwn, type Value } from "../rego/value/index.ts";
 import { ApiError } from "./api-error.ts";
 import type { ApiRequest } from "./http.ts";
@@ -19,7 +19,8 @@ export function basicAuthorizer(
     const input = await authorizationInput(request);
     let decision: Value | undefined;
     try {
-      decision = store.current.prepare({ kind: "path", path }).value({ input, runtime });
+      const asks: Entrypoint = { kind: "path", path };
+      decision = (await store.readyFor(asks)).prepare(asks).value({ input, runtime });
     } catch {
       throw new ApiError(500, "internal_error", "authorization policy failed");
     }

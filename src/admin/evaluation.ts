@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { DecisionRecorder, TracedIo } from "../decision/index.ts";
-import type { PolicyStore, Snapshot } from "../policy/index.ts";
+import type { Entrypoint, PolicyStore, Snapshot } from "../policy/index.ts";
 import {
   CompileError,
   type Diagnostic,
@@ -42,7 +42,7 @@ export interface EvaluationRequest {
   readonly path?: string;
   readonly query?: string;
   readonly strictBuiltinErrors?: boolean;
-  prepare(snapshot: Snapshot): Query;
+  readonly asks: Entrypoint;
 }
 
 /** Evaluates on behalf of the API, and logs it as a decision. */
@@ -56,7 +56,7 @@ export class ApiEvaluator {
   /** @throws {ApiError} */
   async evaluate(what: EvaluationRequest): Promise<Evaluated> {
     const { store, recorder } = this.#options;
-    const snapshot = store.current;
+    const snapshot = await store.readyFor(what.asks);
     const decisionId = recorder.isActive ? randomUUID() : "";
     const startedNs = process.hrtime.bigint();
     const metrics: Record<string, number> = {};
@@ -65,7 +65,8 @@ export class ApiEvaluator {
       if (recorder.isActive) this.#record(what, snapshot, decisionId, metrics, outcome);
     };
     try {
-      const query = what.prepare(snapshot);
+      // What somebody types is not worth remembering.
+      const query = what.asks.kind === "query" ? snapshot.policy.query(what.asks.text) : snapshot.prepare(what.asks);
       const evalStartedNs = process.hrtime.bigint();
       const solutions = await this.#run(query, what, decisionId);
       metrics["timer_rego_query_eval_ns"] = Number(process.hrtime.bigint() - evalStartedNs);

@@ -1,4 +1,4 @@
-import { CompileError, missingDocuments } from "../rego/engine/index.ts";
+import { CompileError, type MissingDocument } from "../rego/engine/index.ts";
 import { LoadError } from "./errors.ts";
 import type { Entrypoint, Snapshot } from "./snapshot.ts";
 
@@ -21,13 +21,9 @@ export function isDefined(snapshot: Snapshot, entrypoint: Entrypoint): boolean {
   return missingOf(snapshot, entrypoint).length === 0;
 }
 
-function missingOf({ policy }: Snapshot, entrypoint: Entrypoint): ReturnType<typeof missingDocuments> {
-  const text =
-    entrypoint.kind === "query"
-      ? entrypoint.text
-      : `data${entrypoint.path.map((segment) => `[${JSON.stringify(segment)}]`).join("")}`;
+function missingOf(snapshot: Snapshot, entrypoint: Entrypoint): readonly MissingDocument[] {
   try {
-    return missingDocuments(policy, text);
+    return snapshot.missing(entrypoint);
   } catch (cause) {
     // A query that is not legal is every request's fault, and no finding about what is defined.
     if (cause instanceof CompileError) return [];

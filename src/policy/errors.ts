@@ -4,6 +4,7 @@ export const LOAD_ERROR_CODES = {
   bad_document: "a data file is not JSON or YAML, or not an object where one is needed",
   merge_conflict: "two data files define the same document",
   bad_bundle: "an archive or bundle directory is malformed, too large or outside its roots",
+  out_of_memory: "compiling the policies takes more memory than there is",
   no_entrypoint: "nothing is defined where decisions are asked for, though it was before",
   bad_signature: "a bundle's signatures do not verify, or are missing where they are required",
 } as const;

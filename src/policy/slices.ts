@@ -1,5 +1,3 @@
-import type { Steps } from "../base/index.ts";
-
 /** How long work may hold the event loop, and how it gives it back. */
 export interface Pace {
   /** At a stretch. One step that takes longer is not interrupted. */
@@ -37,13 +35,28 @@ export const SERVING_PACE: Pace = {
   },
 };
 
+/** Work in steps that may also have to wait. */
+export type WaitingSteps<T> = Generator<Promise<void> | void, T, void>;
+
+/** The result of something to wait for, as a step. */
+export function* waitFor<T>(promise: Promise<T>): WaitingSteps<T> {
+  const settled: { result?: PromiseSettledResult<T> } = {};
+  yield Promise.allSettled([promise]).then(([result]) => {
+    settled.result = result;
+  });
+  const { result } = settled;
+  if (result?.status === "fulfilled") return result.value;
+  throw result?.reason;
+}
+
 /** Drives work in slices. @throws the signal's reason, between slices, once it is aborted. */
-export async function inSlices<T>(steps: Steps<T>, pace: Pace, signal?: AbortSignal): Promise<T> {
+export async function inSlices<T>(steps: WaitingSteps<T>, pace: Pace, signal?: AbortSignal): Promise<T> {
   for (;;) {
     const untilMs = pace.nowMs() + pace.sliceMs;
     do {
       const { done, value } = steps.next();
-      if (done === true) return value;
+      if (done === true) return value as T;
+      if (value instanceof Promise) await value;
     } while (pace.nowMs() < untilMs);
     await pace.pause();
     signal?.throwIfAborted();

@@ -1,4 +1,10 @@
-import type { Policy, Query } from "../rego/engine/index.ts";
+import {
+  entrypointText,
+  type MissingDocument,
+  missingDocuments,
+  type Policy,
+  type Query,
+} from "../rego/engine/index.ts";
 import type { JsonObject } from "../rego/value/index.ts";
 import type { Declared } from "./declared.ts";
 import type { ModuleText } from "./module-text.ts";
@@ -7,6 +13,9 @@ import type { ModuleText } from "./module-text.ts";
 export type Entrypoint =
   | { readonly kind: "path"; readonly path: readonly (string | number)[] }
   | { readonly kind: "query"; readonly text: string };
+
+/** What the next snapshot is compiled for. A client that asks ever other things must not grow it. */
+const MAX_ASKED = 256;
 
 /** A module's first statement is its package. */
 const SYSTEM_PACKAGE = /^(?:\s|#[^\n]*\n)*package\s+system(?=[.[\s]|$)/;
@@ -31,6 +40,8 @@ export class Snapshot {
   /** The same by object: requests ask with the one entrypoint that is configured. */
   readonly #prepared = new WeakMap<Entrypoint, Query>();
   readonly #compileNs = new Map<Entrypoint, number>();
+  /** Texts of queries, those of entrypoints among them. */
+  readonly #asked = new Set<string>();
 
   constructor(parts: {
     generation: number;
@@ -56,6 +67,26 @@ export class Snapshot {
     return ns;
   }
 
+  /** Queries this snapshot was asked for: what the next one will be. */
+  get asked(): readonly string[] {
+    return [...this.#asked];
+  }
+
+  /** Whether an entrypoint can be prepared without compiling the modules again. */
+  isReadyFor(entrypoint: Entrypoint): boolean {
+    return this.policy.isReadyFor(textOf(entrypoint));
+  }
+
+  /** The documents an entrypoint names where there is nothing. @throws {CompileError} */
+  missing(entrypoint: Entrypoint): readonly MissingDocument[] {
+    return missingDocuments(this.policy, this.#noted(textOf(entrypoint)));
+  }
+
+  #noted(text: string): string {
+    if (this.#asked.size < MAX_ASKED) this.#asked.add(text);
+    return text;
+  }
+
   /**
    * The compiled query of an entrypoint; compiled once per snapshot.
    *
@@ -64,12 +95,12 @@ export class Snapshot {
   prepare(entrypoint: Entrypoint): Query {
     const prepared = this.#prepared.get(entrypoint);
     if (prepared !== undefined) return prepared;
-    const key = keyOf(entrypoint);
-    let query = this.#queries.get(key);
+    const text = this.#noted(textOf(entrypoint));
+    let query = this.#queries.get(text);
     if (query === undefined) {
       const startedNs = process.hrtime.bigint();
-      query = entrypoint.kind === "path" ? this.policy.entrypoint(entrypoint.path) : this.policy.query(entrypoint.text);
-      this.#queries.set(key, query);
+      query = this.policy.query(text);
+      this.#queries.set(text, query);
       this.#compileNs.set(entrypoint, Number(process.hrtime.bigint() - startedNs));
     }
     this.#prepared.set(entrypoint, query);
@@ -77,8 +108,9 @@ export class Snapshot {
   }
 }
 
-function keyOf(entrypoint: Entrypoint): string {
-  return entrypoint.kind === "path" ? JSON.stringify(entrypoint.path) : entrypoint.text;
+/** The query of an entrypoint. */
+export function textOf(entrypoint: Entrypoint): string {
+  return entrypoint.kind === "path" ? entrypointText(entrypoint.path) : entrypoint.text;
 }
 
 /** `a/b/0` as a path below data: empty segments are dropped, whole numbers index arrays, dots are literal. */

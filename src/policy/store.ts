@@ -1,6 +1,6 @@
 import { finish, type Steps } from "../base/index.ts";
 import { DEFAULT_MESH } from "../istio/index.ts";
-import { CompileError } from "../rego/engine/index.ts";
+import { CompileError, type Policy } from "../rego/engine/index.ts";
 import type { JsonObject, Value } from "../rego/value/index.ts";
 import { isUnderRoots, overlap } from "./bundle/manifest.ts";
 import type { Compile } from "./compile.ts";
@@ -8,8 +8,8 @@ import { mergeInto } from "./data-document.ts";
 import { Declared, type MeshOptions, sameFiles } from "./declared.ts";
 import { LoadError, messageOf } from "./errors.ts";
 import type { ModuleText } from "./module-text.ts";
-import { inSlices, type Pace, SERVING_PACE } from "./slices.ts";
-import { Snapshot } from "./snapshot.ts";
+import { inSlices, type Pace, SERVING_PACE, type WaitingSteps } from "./slices.ts";
+import { type Entrypoint, Snapshot, textOf } from "./snapshot.ts";
 
 /** One origin of policies and data: the paths of the command line, or a bundle. */
 export interface Part {
@@ -56,6 +56,8 @@ export class PolicyStore {
   readonly #listeners = new Set<(snapshot: Snapshot) => void>();
   readonly #baseListeners = new Set<(base: Part) => void>();
   #lock: (() => Promise<() => void>) | undefined;
+  readonly #expected = new Set<string>();
+  readonly #completing = new WeakMap<Snapshot, Promise<void>>();
 
   constructor(compile: Compile, mesh: MeshOptions = PLAIN_MESH, pace: Pace = SERVING_PACE) {
     this.#compile = compile;
@@ -93,7 +95,7 @@ export class PolicyStore {
   update(changes: Changes, accept?: Accept): Snapshot {
     const parts = changed(this.#parts, changes);
     try {
-      return this.#publish(parts, finish(this.#build(parts)), accept);
+      return this.#publish(parts, finish(this.#build(parts, this.#compile)), accept);
     } catch (cause) {
       this.#lastFailure = messageOf(cause);
       throw cause;
@@ -118,7 +120,7 @@ export class PolicyStore {
       for (;;) {
         const from = this.#parts;
         const parts = changed(from, changes);
-        const snapshot = await inSlices(this.#buildReady(parts), pace, this.#closing.signal);
+        const snapshot = await inSlices(this.#buildReady(parts, isServing), pace, this.#closing.signal);
         // Otherwise somebody was in a hurry, and what was built has none of it.
         if (this.#parts === from) return this.#publish(parts, snapshot, accept);
       }
@@ -126,6 +128,24 @@ export class PolicyStore {
       this.#lastFailure = messageOf(cause);
       throw cause;
     }
+  }
+
+  /** Tells what every snapshot will be asked, so that it is compiled for it. */
+  expect(entrypoint: Entrypoint): void {
+    this.#expected.add(textOf(entrypoint));
+  }
+
+  /** The live snapshot, once it can prepare an entrypoint without holding up the event loop. @throws {CompileError} */
+  async readyFor(entrypoint: Entrypoint): Promise<Snapshot> {
+    const snapshot = this.#current;
+    if (snapshot.isReadyFor(entrypoint)) return snapshot;
+    let completing = this.#completing.get(snapshot);
+    if (completing === undefined) {
+      completing = inSlices(snapshot.policy.completeInSteps(), this.#pace, this.#closing.signal);
+      this.#completing.set(snapshot, completing);
+    }
+    await completing;
+    return snapshot;
   }
 
   /** Drops updates aside: those under way and those to come throw. */
@@ -207,8 +227,14 @@ export class PolicyStore {
   }
 
   /** A snapshot whose code is generated. */
-  *#buildReady(parts: ReadonlyMap<string, Part>): Steps<Snapshot> {
-    const snapshot = yield* this.#build(parts);
+  *#buildReady(parts: ReadonlyMap<string, Part>, isServing: boolean): WaitingSteps<Snapshot> {
+    const { aside } = this.#compile;
+    const queries = [...new Set([...this.#expected, ...this.#current.asked])];
+    const compile =
+      aside === undefined || !isServing
+        ? this.#compile
+        : (...set: Parameters<Compile>) => aside(...set, queries, this.#closing.signal);
+    const snapshot = yield* this.#build(parts, compile);
     try {
       yield* snapshot.policy.prepareInSteps();
     } catch (cause) {
@@ -218,7 +244,11 @@ export class PolicyStore {
     return snapshot;
   }
 
-  *#build(parts: ReadonlyMap<string, Part>): Steps<Snapshot> {
+  *#build<Wait>(
+    parts: ReadonlyMap<string, Part>,
+    compile: (...set: Parameters<Compile>) => Generator<Wait, Policy, void>,
+    // biome-ignore lint/suspicious/noConfusingVoidType: what steps yield
+  ): Generator<Wait | void, Snapshot, void> {
     checkRoots(parts);
     const data: Record<string, Value> = {};
     const modules: ModuleText[] = [];
@@ -240,7 +270,7 @@ export class PolicyStore {
     const policy =
       sameFiles(modules, this.#current.modules) && declared?.shape === this.#current.declared?.shape
         ? this.#current.policy.withData(data)
-        : yield* this.#compile(modules, data, declared);
+        : yield* compile(modules, data, declared);
     return new Snapshot({ generation: this.#current.generation + 1, modules, data, bundles, policy, declared });
   }
 

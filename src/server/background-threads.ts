@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync } from "node:fs";
-import { constants, setPriority } from "node:os";
+import { setPriority } from "node:os";
 
 const THREADS = "/proc/self/task";
 /** What Node.js 24 calls them. */
@@ -7,10 +7,16 @@ const WORKER_NAME = "V8Worker";
 /** Earlier ones start them before all others: one for delayed tasks, then a pool of four. */
 const USUAL_COUNT = 5;
 
+/**
+ * Far enough behind the requests, and ahead of the thread that compiles policies (PRIORITY_LOW, compile-thread.ts): a collection
+ * of the serving heap waits for these threads, and must not wait for a compiler.
+ */
+const BACKGROUND = 10;
+
 let areLowered = false;
 
 /**
- * Puts V8's own threads behind all others, for good. They compile what has become hot and mark garbage; where a process has one
+ * Puts V8's own threads behind those that serve, for good. They compile what has become hot and mark garbage; where a process has one
  * processor, they take it from the requests, for 5 to 10 ms at a stretch while policies are compiled. A process that is still
  * warming up wants them as they are. Linux alone has priorities of threads; elsewhere this does nothing.
  */
@@ -18,7 +24,7 @@ export function lowerBackgroundThreads(): void {
   if (areLowered || process.platform !== "linux") return;
   areLowered = true;
   try {
-    for (const thread of v8Threads()) setPriority(thread, constants.priority.PRIORITY_LOW);
+    for (const thread of v8Threads()) setPriority(thread, BACKGROUND);
   } catch {
     // Without /proc, or without leave to do so, only latency is worse.
   }

@@ -65,6 +65,7 @@ export interface ComposeOptions {
   readonly authorization: "basic" | "off";
   /** Called each time before policies are replaced while requests are served. */
   readonly beforeReload?: (() => void) | undefined;
+  readonly compileThread?: URL | undefined;
 }
 
 /** The parts of one process, wired but not started. */
@@ -273,12 +274,20 @@ export async function compose(options: ComposeOptions): Promise<Parts> {
 
 /** `print` costs something even when nobody reads it: it is compiled out above log level info, as in OPA. */
 function compiler(
-  { regoVersion, logger }: ComposeOptions,
+  { regoVersion, compileThread, logger }: ComposeOptions,
   { extend }: DeclaredParts,
   permissions: Permissions | undefined,
 ): Compile {
   const capabilities = permissions?.capabilities;
-  return regoCompiler({ version: regoVersion, keepPrint: logger.isEnabled("info"), capabilities, extend });
+  return regoCompiler({
+    version: regoVersion,
+    keepPrint: logger.isEnabled("info"),
+    capabilities,
+    extend,
+    thread: compileThread,
+    onThreadFailure: (err) =>
+      logger.warning("The policies are compiled beside requests: their own thread failed.", { err }),
+  });
 }
 
 /** The HTTP client for policies is loaded when one first asks for it. */

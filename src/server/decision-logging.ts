@@ -67,6 +67,7 @@ export class DecisionLogging implements RecorderOptions {
   #evaluator(path: string): Evaluate {
     const { store, runtime } = this.#options;
     const entrypoint = pathEntrypoint(path);
+    store.expect(entrypoint);
     const defined = new WeakMap<Snapshot, boolean>();
     return (event) => {
       const { current } = store;

@@ -48,6 +48,8 @@ export interface ServerOptions {
   readonly version: string;
   /** Called each time before policies are replaced while requests are served. */
   readonly beforeReload?: () => void;
+  /** The program of the thread that compiles large sets of modules; without it they are compiled where requests are served. */
+  readonly compileThread?: URL;
 }
 
 export interface ApiTlsOptions extends TlsPaths {

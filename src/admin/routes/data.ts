@@ -112,7 +112,7 @@ function evaluate(
     input,
     path: path.join("/"),
     strictBuiltinErrors: flag(request.params, "strict-builtin-errors"),
-    prepare: (snapshot) => snapshot.prepare(entrypoint),
+    asks: entrypoint,
   });
 }
 

@@ -1,4 +1,4 @@
-import type { PolicyStore } from "../../policy/index.ts";
+import type { Entrypoint, PolicyStore } from "../../policy/index.ts";
 import type { PluginStates, PluginStatus } from "../../telemetry/index.ts";
 import { type ApiReply, type ApiRequest, flag, jsonReply } from "../http.ts";
 import type { Route } from "../router.ts";
@@ -23,8 +23,8 @@ export function healthRoutes(parts: HealthParts): readonly Route[] {
   ];
 }
 
-function health({ params }: ApiRequest, { store, plugins, keys }: HealthParts): ApiReply {
-  if (!canEvaluate(store)) return unhealthy("unable to perform evaluation");
+async function health({ params }: ApiRequest, { store, plugins, keys }: HealthParts): Promise<ApiReply> {
+  if (!(await canEvaluate(store))) return unhealthy("unable to perform evaluation");
   if (flag(params, "bundles") || flag(params, "bundle")) {
     const isActivated = BUNDLE_PLUGINS.every((name) => (plugins().get(name)?.state ?? "OK") === "OK");
     if (!isActivated) return unhealthy("one or more bundles are not activated");
@@ -39,20 +39,22 @@ function health({ params }: ApiRequest, { store, plugins, keys }: HealthParts): 
 }
 
 /** A query that needs no policy: whether the engine answers at all. */
-function canEvaluate(store: PolicyStore): boolean {
+async function canEvaluate(store: PolicyStore): Promise<boolean> {
+  const asks: Entrypoint = { kind: "query", text: "x = 1" };
   try {
-    return store.current.prepare({ kind: "query", text: "x = 1" }).evaluate({}).length === 1;
+    return (await store.readyFor(asks)).prepare(asks).evaluate({}).length === 1;
   } catch {
     return false;
   }
 }
 
-function healthPolicy(path: readonly string[], { store, states, plugins }: HealthParts): ApiReply {
+async function healthPolicy(path: readonly string[], { store, states, plugins }: HealthParts): Promise<ApiReply> {
   const pluginState = Object.fromEntries([...plugins()].map(([name, { state }]) => [name, state]));
   const input = { plugin_state: pluginState, plugins_ready: states.wasReady };
   const where = `health check (data.system.health${path.map((segment) => `.${segment}`).join("")})`;
   try {
-    const result = store.current.prepare({ kind: "path", path: ["system", "health", ...path] }).value({ input });
+    const asks: Entrypoint = { kind: "path", path: ["system", "health", ...path] };
+    const result = (await store.readyFor(asks)).prepare(asks).value({ input });
     if (result === true) return jsonReply(200, {});
     return unhealthy(result === undefined ? `${where} was undefined` : `${where} returned unexpected value`);
   } catch {

@@ -38,7 +38,7 @@ async function answer(
     request,
     input,
     query: text,
-    prepare: (snapshot) => snapshot.policy.query(text),
+    asks: { kind: "query", text },
   });
   // A query that holds without variables has one empty solution; one that does not hold has none.
   const holding = solutions.filter(({ expressions }) => expressions.every(({ value }) => value !== false));

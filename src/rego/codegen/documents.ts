@@ -1,6 +1,7 @@
 import { eachInSteps, type Steps } from "../../base/index.ts";
 import type { CompiledRule, Program } from "../compile/index.ts";
 import type { DocumentNode, Evaluation } from "../runtime/index.ts";
+import type { Term } from "../syntax/index.ts";
 import { canonicalText, compareValues, type Value } from "../value/index.ts";
 
 /** How the rules at one node define its document. */
@@ -13,6 +14,8 @@ export interface Group {
   readonly node: Node;
   readonly rules: readonly CompiledRule[];
   readonly arity: number;
+  /** Can be evaluated at one key: a set, or an object whose rules all are `p[k] := v`. */
+  readonly isKeyed: boolean;
 }
 
 /** The tree of virtual documents, as the generator needs it and as dynamic references walk it at run time. */
@@ -80,12 +83,14 @@ export function* buildDocuments(program: Program): Steps<DocumentTree> {
   const groups: Group[] = [];
   const visit = function* (node: Node): Steps<void> {
     if (node.rules.length > 0) {
+      const kind = kindOf(node.rules);
       const group: Group = {
         id: groups.length,
-        kind: kindOf(node.rules),
+        kind,
         node,
         rules: node.rules,
         arity: node.rules[0]?.rule.head.args?.length ?? 0,
+        isKeyed: kind === "set" || (kind === "partial" && node.children.length === 0 && node.rules.every(hasOneKey)),
       };
       node.group = group;
       groups.push(group);
@@ -105,4 +110,13 @@ function kindOf(rules: readonly CompiledRule[]): GroupKind {
   if (kinds.has("object") || kinds.has("setobject")) return "partial";
   if (kinds.has("set")) return "set";
   return "complete";
+}
+
+function hasOneKey(rule: CompiledRule): boolean {
+  return rule.kind === "object" && dynamicPath(rule).length === 1;
+}
+
+/** The part of a rule's path after its ground prefix. */
+export function dynamicPath(rule: CompiledRule): readonly Term[] {
+  return rule.path.slice(rule.groundPath.length + 1);
 }

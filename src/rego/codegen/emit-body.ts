@@ -261,11 +261,11 @@ export class BodyEmitter {
     const path = target.slice(1).map((term) => (term.kind === "string" ? term.value : (constantOf(term) as Value)));
     if (root === "input")
       return this.term(modifier.value, (value) =>
-        next(js`{ kind: "input", path: ${this.#scope.unit.constant(path)}, value: ${value} }`),
+        next(js`{ kind: "input", path: ${this.#scope.unit.value(path)}, value: ${value} }`),
       );
     if (root === "data" && this.#scope.root.at(path)?.isFunction !== true) {
       return this.term(modifier.value, (value) =>
-        next(js`{ kind: "data", path: ${this.#scope.unit.constant(path)}, value: ${value} }`),
+        next(js`{ kind: "data", path: ${this.#scope.unit.value(path)}, value: ${value} }`),
       );
     }
     const name = functionName(target);
@@ -532,7 +532,7 @@ export class BodyEmitter {
     if (value === null || typeof value === "string" || typeof value === "boolean") return js`${value}`;
     // In parentheses: `1.length` is no JavaScript.
     if (typeof value === "number" && !Object.is(value, -0)) return js`(${value})`;
-    return this.#scope.unit.constant(value);
+    return this.#scope.unit.value(value);
   }
 
   /** Keeps the value of an expression in a constant. */
@@ -609,13 +609,13 @@ export class BodyEmitter {
       if (element !== undefined) return this.#baseRef(terms, next);
     }
     if (element === undefined) {
-      const path = this.#scope.unit.constant(node);
+      const path = this.#scope.unit.node(node);
       const document = this.#hold(js`rt.documentAt(${this.#frame}, ${path}, rt.baseAt(${this.#frame}, ${path}.path))`);
       this.failWhen(js`${document} === undefined`);
       return next(document);
     }
     if (constantOf(element) !== undefined) return this.#baseRef(terms, next); // no such child: only base data can answer
-    const cursor = this.#hold(js`rt.cursorAt(${this.#frame}, ${this.#scope.unit.constant(node)})`);
+    const cursor = this.#hold(js`rt.cursorAt(${this.#frame}, ${this.#scope.unit.node(node)})`);
     this.#cursor(cursor, terms, at, next);
   }
 
@@ -656,7 +656,7 @@ export class BodyEmitter {
     const { unit } = this.#scope;
     const frame = this.#frame;
     const hideable = this.#scope.mayBeHidden(node.path);
-    const path = hideable ? js`${unit.constant(node)}.path` : js`null`;
+    const path = hideable ? js`${unit.node(node)}.path` : js`null`;
     const element = terms[at];
     const keyed = element !== undefined && !this.#isPattern(element) ? this.#scope.keyedFunction(group) : undefined;
     if (keyed !== undefined) {
@@ -874,7 +874,7 @@ export class BodyEmitter {
 
   #void(builtin: CallableBuiltin, args: readonly Js[], at: Location): void {
     this.line(js`c.session.location = ${this.#scope.unit.location(at)};`);
-    this.line(js`${this.#scope.unit.constant(builtin.call)}(${Js.list([this.#frame, ...args])});`);
+    this.line(js`${this.#scope.unit.builtin(builtin)}(${Js.list([this.#frame, ...args])});`);
   }
 
   /** Runs `next` for each result of a call (one, unless the function is a relation). */
@@ -931,12 +931,12 @@ export class BodyEmitter {
       const wrong = typeTest(args[i] as Js, accepts);
       if (wrong === undefined) return [];
       return [
-        js`if (${wrong}) ${result} = rt.operand(${this.#frame}, ${i + 1}, ${unit.constant(accepts)}, ${args[i] as Js}, ${builtin.name}, ${place}); else `,
+        js`if (${wrong}) ${result} = rt.operand(${this.#frame}, ${i + 1}, ${unit.value(accepts)}, ${args[i] as Js}, ${builtin.name}, ${place}); else `,
       ];
     });
     if (inlined !== undefined) this.line(js`if (${inlined.when}) ${result} = ${inlined.code}; else `);
     this.line(
-      js`${concat(checks)}try { ${result} = ${unit.constant(builtin.call)}(${Js.list([this.#frame, ...args])}); } catch (e) { ${result} = rt.failed(${this.#frame}, e, ${builtin.name}, ${place}); }`,
+      js`${concat(checks)}try { ${result} = ${unit.builtin(builtin)}(${Js.list([this.#frame, ...args])}); } catch (e) { ${result} = rt.failed(${this.#frame}, e, ${builtin.name}, ${place}); }`,
     );
     if (builtin.nondeterministic)
       this.line(js`rt.record(${this.#frame}, ${builtin.name}, [${Js.list(args)}], ${result});`);

@@ -3,7 +3,7 @@ import type { CompiledRule } from "../compile/index.ts";
 import type { Rule, Term } from "../syntax/index.ts";
 import { valuesEqual } from "../value/index.ts";
 import { constantOf } from "./constants.ts";
-import type { Group, Node } from "./documents.ts";
+import { dynamicPath, type Group, type Node } from "./documents.ts";
 import { BodyEmitter, leaving, type Scope } from "./emit-body.ts";
 import { indexDefinitions } from "./index-rules.ts";
 import { Js, js } from "./js.ts";
@@ -25,21 +25,6 @@ export function* emitGroup(scope: Scope, group: Group): Steps<Js> {
 /** The name of the function that evaluates a group without memo. */
 function body(group: Group): Js {
   return Js.ident(`b${group.id}`);
-}
-
-/** True for documents that can be evaluated at one key: sets, and objects whose rules all are `p[k] := v`. */
-export function isKeyed(group: Group): boolean {
-  if (group.kind === "set") return true;
-  return (
-    group.kind === "partial" &&
-    group.node.children.length === 0 &&
-    group.rules.every((rule) => rule.kind === "object" && dynamicPath(rule).length === 1)
-  );
-}
-
-/** The part of a rule's path after its ground prefix. */
-function dynamicPath(rule: CompiledRule): readonly Term[] {
-  return rule.path.slice(rule.groundPath.length + 1);
 }
 
 function memoised(scope: Scope, group: Group): Js {
@@ -124,7 +109,7 @@ ${chain}
 return r; }`;
   });
   const table = scope.table(each);
-  const places = scope.unit.constant(definitions.map(({ rule }) => rule.at));
+  const places = scope.unit.locations(definitions.map(({ rule }) => rule.at));
   const fallback = group.rules.find((rule) => rule.isDefault);
   const combine = exitsEarly
     ? js`if (v !== undefined) return v;`
@@ -158,9 +143,9 @@ function* loopOverCandidates(
   if (built === undefined) return js`for (let ${pick} = 0; ${pick} < ${definitions.length}; ${pick}++) { ${turn} }`;
   const values = built.references.map(({ argument, path }) => {
     const from = argument === undefined ? js`c.input` : (params[argument] as Js);
-    return path.length === 0 ? from : js`rt.pathOf(${from}, ${scope.unit.constant(path)})`;
+    return path.length === 0 ? from : js`rt.pathOf(${from}, ${scope.unit.value(path)})`;
   });
-  return js`const all = rt.candidates(${scope.unit.constant(built.index)}, [${Js.list(values)}]);
+  return js`const all = rt.candidates(${scope.unit.index(built.index)}, [${Js.list(values)}]);
 for (let i = 0; i < all.length; i++) { const ${pick} = all[i]; ${turn} }`;
 }
 
@@ -273,7 +258,7 @@ ${definition}
 }
 
 function* emitPartial(scope: Scope, group: Group): Steps<Js> {
-  const simple = isKeyed(group);
+  const simple = group.isKeyed;
   const lines = [
     js`function ${body(group)}(c) {`,
     simple ? js`const out = new rt.RegoObject();` : js`const out = new rt.PartialObject();`,
@@ -295,7 +280,7 @@ function* emitPartial(scope: Scope, group: Group): Steps<Js> {
   lines.push(yield* emitAll(scope, group, definitions));
   for (const below of groupsBelow(group.node)) {
     if (below.kind === "function") continue;
-    const path = scope.unit.constant(below.node.path.slice(group.node.path.length));
+    const path = scope.unit.value(below.node.path.slice(group.node.path.length));
     const at = scope.unit.location((below.rules[0] as CompiledRule).rule.at);
     lines.push(
       js`{ const v = ${scope.groupFunction(below)}(c); if (v !== undefined) out.${Js.ident(MERGE[below.kind])}(${path}, v, ${at}); }`,

@@ -1,4 +1,7 @@
+export { type CodePiece, imageOfProgram, imageOfQuery, type LoadedImage, loadImage, type QueryImage } from "./image.ts";
 export {
+  emitProgram,
+  emitQuery,
   type GeneratedProgram,
   type GeneratedQuery,
   type GenerateOptions,

@@ -16,6 +16,11 @@ export class Js {
     return new Js(name);
   }
 
+  /** What this generator made in another thread of this process: the text of a `Js`, which cannot travel itself. */
+  static generated(text: string): Js {
+    return new Js(text);
+  }
+
   static of(strings: TemplateStringsArray, ...holes: readonly (Js | Literal)[]): Js {
     let text = strings[0] as string;
     for (let i = 0; i < holes.length; i++) {

@@ -1,8 +1,8 @@
-import type { Steps } from "../../base/index.ts";
+import { eachInSteps, type Steps } from "../../base/index.ts";
 import { type Abi, abi } from "../runtime/index.ts";
 import type { Group } from "./documents.ts";
 import { Js, js } from "./js.ts";
-import { Unit } from "./unit.ts";
+import { type Constant, Unit } from "./unit.ts";
 
 // biome-ignore lint/suspicious/noExplicitAny: what generated functions take and give is known to those who call them
 type Generated = (...args: any[]) => any;
@@ -21,10 +21,15 @@ export interface Table {
   readonly functions: readonly Js[];
 }
 
-/** By group id. */
-export interface LoadedFunctions {
-  readonly functions: readonly Generated[];
-  readonly keyed: readonly (Generated | undefined)[];
+/** The functions of a program, by group id: filled while its scripts are loaded, complete before any of them runs. */
+export interface Links {
+  readonly tables: readonly Generated[][];
+  readonly functions: Generated[];
+  readonly keyed: (Generated | undefined)[];
+}
+
+export function newLinks(tables: number): Links {
+  return { tables: Array.from({ length: tables }, () => []), functions: [], keyed: [] };
 }
 
 /** Up to here a program is one script, in which functions call each other by name. */
@@ -45,24 +50,61 @@ export function load(source: Js, constants: readonly unknown[], links?: Links): 
   return make(abi, constants, links);
 }
 
-/** Loads the functions of a program; a large one in several scripts. */
-export function* loadProgram(
-  groups: readonly GroupCode[],
-  tables: readonly Table[],
-  unit: Unit,
-): Steps<LoadedFunctions> {
+/** What generated code gets for a constant. @param program needed by queries, which call its functions */
+export function materialised(
+  constant: Constant,
+  program?: { readonly functions: readonly unknown[]; readonly keyed: readonly unknown[] },
+): unknown {
+  switch (constant.kind) {
+    case "value":
+      return constant.value;
+    case "location":
+      return constant.at;
+    case "locations":
+      return constant.list;
+    case "node":
+      return constant.node;
+    case "index":
+      return constant.index;
+    case "builtin":
+      return constant.builtin.call;
+    case "group":
+      return (constant.isKeyed ? program?.keyed : program?.functions)?.[constant.id];
+  }
+}
+
+/** The scripts that make up a program, in the order they are to be loaded; each enters its functions into the links. */
+export function* scriptsOf(groups: readonly GroupCode[], tables: readonly Table[], unit: Unit): Steps<readonly Js[]> {
   let length = 0;
   for (const { code } of groups) length += code.text.length;
   for (const { functions } of tables) for (const { text } of functions) length += text.length;
-  return length <= WHOLE_LENGTH ? loadWhole(groups, tables, unit) : yield* loadPieces(groups, tables, unit);
+  return length <= WHOLE_LENGTH ? [wholeScript(groups, tables, unit)] : yield* pieceScripts(groups, tables);
 }
 
-function loadWhole(groups: readonly GroupCode[], tables: readonly Table[], unit: Unit): LoadedFunctions {
-  const source = js`${unit.prologue()}
-${Js.lines(tables.map(({ name, functions }) => js`const ${name} = ${listed(functions)};`))}
-${Js.lines(groups.map(({ code }) => code))}
-return { functions: [${Js.list(groups.map(({ main }) => main))}], keyed: [${Js.list(groups.map(({ keyed }) => keyed ?? js`undefined`))}] };`;
-  return load(source, unit.constants) as LoadedFunctions;
+function wholeScript(groups: readonly GroupCode[], tables: readonly Table[], unit: Unit): Js {
+  return Js.lines([
+    unit.prologue(),
+    ...tables.map(({ name, functions }) => js`const ${name} = ${listed(functions)};`),
+    ...groups.map(({ code }) => code),
+    ...groups.map(entered),
+  ]);
+}
+
+function* pieceScripts(groups: readonly GroupCode[], tables: readonly Table[]): Steps<readonly Js[]> {
+  const scripts: Js[] = [];
+  const linker = new Linker(groups, tables);
+  for (const [i, { functions }] of tables.entries()) {
+    for (const piece of pieces(functions, (one) => one)) {
+      scripts.push(linker.linked(js`for (const one of ${listed(piece)}) l.tables[${i}].push(one);`, piece));
+      yield;
+    }
+  }
+  for (const piece of pieces(groups, ({ code }) => code)) {
+    const codes = piece.map(({ code }) => code);
+    scripts.push(linker.linked(Js.lines([...codes, ...piece.map(entered)]), codes, piece));
+    yield;
+  }
+  return scripts;
 }
 
 function listed(functions: readonly Js[]): Js {
@@ -70,30 +112,17 @@ function listed(functions: readonly Js[]): Js {
 ${Js.lines(functions.map((one) => js`${one},`))}]`;
 }
 
-/** What scripts of one program share: filled while they are loaded, complete before any function runs. */
-interface Links {
-  readonly tables: readonly Generated[][];
-  readonly functions: Generated[];
-  readonly keyed: (Generated | undefined)[];
+function entered({ group, main, keyed }: GroupCode): Js {
+  return js`l.functions[${group.id}] = ${main}; l.keyed[${group.id}] = ${keyed ?? js`undefined`};`;
 }
 
-function* loadPieces(groups: readonly GroupCode[], tables: readonly Table[], unit: Unit): Steps<LoadedFunctions> {
-  const links: Links = { tables: tables.map(() => []), functions: [], keyed: [] };
-  const linker = new Linker(groups, tables);
-  for (const [i, { functions }] of tables.entries()) {
-    for (const piece of pieces(functions, (one) => one)) {
-      const loaded = load(linker.linked(js`return ${listed(piece)};`, piece), unit.constants, links) as Generated[];
-      for (const one of loaded) (links.tables[i] as Generated[]).push(one);
-      yield;
-    }
-  }
-  for (const piece of pieces(groups, ({ code }) => code)) {
-    const codes = piece.map(({ code }) => code);
-    const ends = piece.map(
-      ({ group, main, keyed }) =>
-        js`l.functions[${group.id}] = ${main}; l.keyed[${group.id}] = ${keyed ?? js`undefined`};`,
-    );
-    load(linker.linked(Js.lines([...codes, ...ends]), codes, piece), unit.constants, links);
+/** Loads a program. */
+export function* loadScripts(scripts: readonly Js[], constants: readonly Constant[], tables: number): Steps<Links> {
+  const links = newLinks(tables);
+  const values: unknown[] = [];
+  yield* eachInSteps(constants, (constant) => values.push(materialised(constant)));
+  for (const script of scripts) {
+    load(script, values, links);
     yield;
   }
   return links;

@@ -4,10 +4,10 @@ import type { Evaluation } from "../runtime/index.ts";
 import { canonicalText, type Value } from "../value/index.ts";
 import { buildDocuments, type DocumentTree, type Group } from "./documents.ts";
 import { BodyEmitter, type Scope } from "./emit-body.ts";
-import { emitGroup, isKeyed } from "./emit-rules.ts";
+import { emitGroup } from "./emit-rules.ts";
 import { Js, js } from "./js.ts";
-import { type GroupCode, load, loadProgram, type Table } from "./load.ts";
-import { type CallableBuiltin, Unit } from "./unit.ts";
+import { type GroupCode, load, loadScripts, materialised, scriptsOf, type Table } from "./load.ts";
+import { type CallableBuiltin, type Constant, Unit } from "./unit.ts";
 
 /** What a `with` may replace, of the program and of all queries it must serve. */
 export interface Replaceable {
@@ -30,6 +30,16 @@ export interface GenerateOptions {
 type Run = (evaluation: Evaluation, ...args: Value[]) => Value | undefined;
 type Keyed = (evaluation: Evaluation, key: Value) => Value | undefined;
 
+/** A program as text. */
+export interface ProgramCode {
+  readonly documents: DocumentTree;
+  readonly options: GenerateOptions;
+  readonly scripts: readonly Js[];
+  readonly constants: readonly Constant[];
+  /** How many lists of functions its scripts fill. */
+  readonly tables: number;
+}
+
 /** A program as JavaScript functions. */
 export interface GeneratedProgram {
   readonly documents: DocumentTree;
@@ -37,6 +47,12 @@ export interface GeneratedProgram {
   readonly functions: readonly Run[];
   readonly keyed: readonly (Keyed | undefined)[];
   readonly options: GenerateOptions;
+}
+
+/** A query as text. */
+export interface QueryCode {
+  readonly source: Js;
+  readonly constants: readonly Constant[];
 }
 
 /** A query as a JavaScript function: calls `emit` once per solution with the values of the asked-for variables. */
@@ -49,6 +65,11 @@ export function generateProgram(program: Program, options: GenerateOptions): Gen
 
 /** The same piece by piece. */
 export function* generateProgramInSteps(program: Program, options: GenerateOptions): Steps<GeneratedProgram> {
+  return yield* loadProgram(yield* emitProgram(program, options));
+}
+
+/** Compiles checked modules to JavaScript. */
+export function* emitProgram(program: Program, options: GenerateOptions): Steps<ProgramCode> {
   const documents = yield* buildDocuments(program);
   const unit = new Unit();
   const scope = scopeOf(
@@ -64,11 +85,20 @@ export function* generateProgramInSteps(program: Program, options: GenerateOptio
     groups.push({ group, code, main: scope.groupFunction(group), keyed: scope.keyedFunction(group) });
     if (groups.length % 16 === 0) yield;
   }
-  const { functions, keyed } = yield* loadProgram(groups, scope.tables, unit);
-  for (const group of documents.groups) {
-    group.node.value = group.kind === "function" ? null : (functions[group.id] as Run);
-  }
+  const scripts = yield* scriptsOf(groups, scope.tables, unit);
+  return { documents, options, scripts, constants: unit.constants, tables: scope.tables.length };
+}
+
+/** Makes functions of a program's text. */
+export function* loadProgram({ documents, options, ...code }: ProgramCode): Steps<GeneratedProgram> {
+  const { functions, keyed } = yield* loadScripts(code.scripts, code.constants, code.tables);
+  bindDocuments(documents, functions);
   return { documents, functions, keyed, options };
+}
+
+/** Lets references that are not ground find the documents' functions. */
+export function bindDocuments({ groups }: DocumentTree, functions: readonly Run[]): void {
+  for (const group of groups) group.node.value = group.kind === "function" ? null : (functions[group.id] as Run);
 }
 
 /** Compiles a query against a program. `variables` are the names whose values each solution reports. */
@@ -77,14 +107,22 @@ export function generateQuery(
   program: GeneratedProgram,
   variables: readonly string[],
 ): GeneratedQuery {
+  return loadQuery(emitQuery(query, program, variables), program);
+}
+
+/** The same as text. */
+export function emitQuery(
+  query: CompiledQuery,
+  { documents, options }: Pick<ProgramCode, "documents" | "options">,
+  variables: readonly string[],
+): QueryCode {
   const unit = new Unit();
-  const { documents, options, functions, keyed } = program;
   const scope = scopeOf(
     unit,
     documents,
     options,
-    (group) => unit.constant(functions[group.id]),
-    (group) => unit.constant(keyed[group.id]),
+    (group) => unit.group(group.id, false),
+    (group) => unit.group(group.id, true),
   );
   const label = unit.fresh("d");
   const emitter = new BodyEmitter(scope, js`break ${label};`, { ordered: true });
@@ -96,7 +134,15 @@ export function generateQuery(
 return (c, emit) => { ${label}: {
 ${emitter.source}
 } };`;
-  return load(source, unit.constants) as GeneratedQuery;
+  return { source, constants: unit.constants };
+}
+
+export function loadQuery(
+  { source, constants }: QueryCode,
+  program: Pick<GeneratedProgram, "functions" | "keyed">,
+): GeneratedQuery {
+  const values = constants.map((constant) => materialised(constant, program));
+  return load(source, values) as GeneratedQuery;
 }
 
 function scopeOf(
@@ -120,7 +166,7 @@ function scopeOf(
     root: documents.root,
     builtins: options.builtins,
     groupFunction,
-    keyedFunction: (group) => (optimised && isKeyed(group) ? keyedFunction(group) : undefined),
+    keyedFunction: (group) => (optimised && group.isKeyed ? keyedFunction(group) : undefined),
     mayBeHidden: (path) =>
       hidden.some(
         (target) =>

@@ -3,6 +3,7 @@ import {
   type CompiledRule,
   childOf,
   compileQuery,
+  type Program,
   refText,
   type RuleTreeNode,
 } from "../compile/index.ts";
@@ -18,7 +19,6 @@ import {
 } from "../syntax/index.ts";
 import { isJsonObject, type Value } from "../value/index.ts";
 import { CompileError } from "./errors.ts";
-import type { Policy } from "./policy.ts";
 
 /** The documents a query reads, directly and through rules; refs are cut at their first variable. */
 export interface QueryDependencies {
@@ -33,17 +33,17 @@ export interface QueryDependencies {
  *
  * @throws {CompileError} for a query that is not legal.
  */
-export function dependenciesOf(policy: Policy, text: string): QueryDependencies {
-  const compiled = compiledQuery(policy, text);
-  const search = new Search(policy.program.tree);
+export function dependenciesOf({ program }: { readonly program: Program }, text: string): QueryDependencies {
+  const compiled = compiledQuery(program, text);
+  const search = new Search(program.tree);
   search.read(refsOf(compiled.query.body, []));
   return { base: search.base(), virtual: search.virtual() };
 }
 
-function compiledQuery(policy: Policy, text: string): { readonly query: CompiledQuery } {
+function compiledQuery(program: Program, text: string): { readonly query: CompiledQuery } {
   const parsed = parseQuery(text);
   if (parsed.diagnostics !== undefined) throw new CompileError(parsed.diagnostics);
-  const compiled = compileQuery(parsed.value, policy.program, {});
+  const compiled = compileQuery(parsed.value, program, {});
   if ("diagnostics" in compiled) throw new CompileError(compiled.diagnostics);
   return compiled;
 }
@@ -63,24 +63,44 @@ const MAX_ELSEWHERE = 3;
  *
  * @throws {CompileError} for a query that is not legal.
  */
-export function missingDocuments(policy: Policy, text: string): readonly MissingDocument[] {
-  const { tree } = policy.program;
-  return refsOf(compiledQuery(policy, text).query.body, [])
+export function missingDocuments(
+  policy: { readonly data: Value; withoutRules(text: string): readonly DocumentWithoutRules[] },
+  text: string,
+): readonly MissingDocument[] {
+  return policy.withoutRules(text).filter(({ path }) => path === undefined || !isInData(policy.data, path));
+}
+
+/** A document that no rule defines: base data, or nothing. */
+export interface DocumentWithoutRules extends MissingDocument {
+  /** Below `data`; undefined where no base document can be. */
+  readonly path: readonly Value[] | undefined;
+}
+
+/**
+ * The documents a query itself names that no rule defines.
+ *
+ * @throws {CompileError} for a query that is not legal.
+ */
+export function documentsWithoutRules(program: Program, text: string): readonly DocumentWithoutRules[] {
+  const { tree } = program;
+  return refsOf(compiledQuery(program, text).query.body, [])
     .map(constantPrefix)
-    .filter((ref) => isBelowData(ref) && rulesAt(tree, ref).length === 0 && !isInData(policy.data, ref))
-    .map((ref) => ({ name: refText(ref), elsewhere: rulesNamed(tree, ref.terms.at(-1)) }));
+    .filter((ref) => isBelowData(ref) && rulesAt(tree, ref).length === 0)
+    .map((ref) => ({ name: refText(ref), elsewhere: rulesNamed(tree, ref.terms.at(-1)), path: pathOf(ref) }));
+}
+
+function pathOf({ terms }: RefTerm): readonly Value[] | undefined {
+  const path = terms.slice(1).flatMap((term) => (isScalar(term) && "value" in term ? (term.value as Value) : []));
+  return path.length === terms.length - 1 ? path : undefined;
 }
 
 function isBelowData({ terms: [head, ...path] }: RefTerm): boolean {
   return head?.kind === "var" && head.name === "data" && path.length > 0;
 }
 
-function isInData(data: Value, { terms }: RefTerm): boolean {
+function isInData(data: Value, path: readonly Value[]): boolean {
   let value: Value | undefined = data;
-  for (const term of terms.slice(1)) {
-    if (!isScalar(term) || !("value" in term) || value === undefined) return false;
-    value = memberOf(value, term.value as Value);
-  }
+  for (const key of path) value = value === undefined ? undefined : memberOf(value, key);
   return value !== undefined;
 }
 

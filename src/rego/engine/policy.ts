@@ -2,11 +2,18 @@ import { finish, locationText, type Steps } from "../../base/index.ts";
 import { type Builtin, portableBuiltins, signatureOf } from "../builtins/index.ts";
 import {
   type CallableBuiltin,
+  type CodePiece,
+  emitProgram,
+  emitQuery,
   type GeneratedProgram,
   type GeneratedQuery,
+  type GenerateOptions,
   generateProgramInSteps,
   generateQuery,
-  type Replaceable,
+  imageOfProgram,
+  imageOfQuery,
+  loadImage,
+  type QueryImage,
 } from "../codegen/index.ts";
 import {
   type CompiledQuery,
@@ -15,11 +22,13 @@ import {
   createTypeChecker,
   type Feature,
   type Program,
+  type WithTargets,
 } from "../compile/index.ts";
 import { EvalError, Evaluation, Session, type SessionOptions, Suspension } from "../runtime/index.ts";
 import { type Module, parseModule, parseModuleInSteps, parseQuery, type RefTerm } from "../syntax/index.ts";
 import { canonicalText, setOwn, type Value } from "../value/index.ts";
 import { allowedBuiltins, type Capabilities } from "./capabilities.ts";
+import { type DocumentWithoutRules, documentsWithoutRules } from "./dependencies.ts";
 import { CompileError } from "./errors.ts";
 
 export interface ModuleText {
@@ -105,6 +114,10 @@ export function compileInSteps(options: CompileOptions): Steps<Policy> {
 }
 
 function* compileUnbounded(options: CompileOptions): Steps<Policy> {
+  return new Policy(yield* compileModulesOf(options), options.data ?? {});
+}
+
+function* compileModulesOf(options: CompileOptions): Steps<CompiledModules> {
   const modules = yield* readModules(options);
   const builtins = allowedBuiltins(options.builtins ?? portableBuiltins, options.capabilities);
   const signatures = new Map(builtins.map((builtin) => [builtin.name, signatureOf(builtin)] as const));
@@ -120,8 +133,8 @@ function* compileUnbounded(options: CompileOptions): Steps<Policy> {
     ...(options.schemas !== undefined && { checkTypes: createTypeChecker({ schemas: options.schemas }) }),
   });
   if ("diagnostics" in compiled) throw new CompileError(compiled.diagnostics);
-  const { keepPrint = false, capabilities, data = {} } = options;
-  return new Policy(new CompiledPolicy(compiled.program, callables(builtins), { keepPrint, capabilities }), data);
+  const { keepPrint = false, capabilities } = options;
+  return new CompiledModules(compiled.program, callables(builtins), { keepPrint, capabilities });
 }
 
 function* readModules(options: CompileOptions): Steps<readonly Module[]> {
@@ -180,43 +193,249 @@ interface QueryLanguage {
   readonly capabilities: Capabilities | undefined;
 }
 
-/** The checked program, and its builds: plain and traced, and one more where a query's `with` replaces what no rule does. */
-class CompiledPolicy {
+/** What prepares queries. */
+interface Compiled {
   readonly program: Program;
-  readonly builtins: ReadonlyMap<string, CallableBuiltin>;
-  readonly options: QueryLanguage;
+  /** Generates now what most queries run, which the first of them would else wait for. @throws {CompileError} */
+  prepareInSteps(): Steps<void>;
+  /** Whether a query needs nothing but what is there. */
+  isReadyFor(text: string): boolean;
+  /** Compiles what is missing for queries that nobody has prepared. @throws {CompileError} */
+  completeInSteps(): Steps<void>;
+  /** @throws {CompileError} */
+  query(text: string, options: QueryOptions): PreparedQuery;
+  /** @throws {CompileError} */
+  withoutRules(text: string): readonly DocumentWithoutRules[];
+}
+
+/** The checked program, and its builds: plain and traced, and one more where a query's `with` replaces what no rule does. */
+class CompiledModules implements Compiled {
+  readonly program: Program;
+  readonly #builtins: ReadonlyMap<string, CallableBuiltin>;
+  readonly #options: QueryLanguage;
   readonly #builds = new Map<string, GeneratedProgram>();
 
   constructor(program: Program, builtins: ReadonlyMap<string, CallableBuiltin>, options: QueryLanguage) {
     this.program = program;
-    this.builtins = builtins;
-    this.options = options;
+    this.#builtins = builtins;
+    this.#options = options;
   }
 
-  *build(extra: Replaceable, traced: boolean): Steps<GeneratedProgram> {
-    const own = this.program.withTargets;
-    const data = new Map([...own.data, ...extra.data].map((path) => [canonicalText(path), path] as const));
-    const functions = new Set([...own.builtins, ...own.functions, ...extra.functions]);
-    const key = JSON.stringify([traced, [...data.keys()].sort(), [...functions].sort()]);
+  *prepareInSteps(): Steps<void> {
+    yield* bounded(this.#build(NOTHING_MORE, false));
+  }
+
+  isReadyFor(): boolean {
+    return true;
+  }
+
+  *completeInSteps(): Steps<void> {}
+
+  query(text: string, options: QueryOptions): PreparedQuery {
+    const query = this.#compile(text, options);
+    const { names, expressions, variables } = shapeOf(query);
+    const generate = (traced: boolean): GeneratedQuery => {
+      const build = finish(bounded(this.#build(query.withTargets, traced)));
+      return generateQuery(query, build, variables);
+    };
+    return { names, expressions, plain: generate(false), traced: () => generate(true) };
+  }
+
+  withoutRules(text: string): readonly DocumentWithoutRules[] {
+    return documentsWithoutRules(this.program, text);
+  }
+
+  /** Everything that the given queries run, for another thread. Those that do not compile are left out. */
+  *image(queries: readonly string[]): Steps<PolicyImage> {
+    const code = yield* emitProgram(this.program, this.#buildOptions(NOTHING_MORE, false));
+    const pieces = yield* imageOfProgram(code);
+    const prepared: PreparedImage[] = [];
+    for (const text of queries) {
+      const query = this.#compileIfLegal(text);
+      // What a query replaces may need another build of the program.
+      if (query === undefined || replaces(query.withTargets)) continue;
+      const { names, expressions, variables } = shapeOf(query);
+      prepared.push({
+        query: text,
+        names,
+        expressions,
+        withoutRules: this.withoutRules(text),
+        code: imageOfQuery(emitQuery(query, code, variables), code.documents),
+      });
+      yield;
+    }
+    return { pieces, prepared };
+  }
+
+  #compileIfLegal(text: string): CompiledQuery | undefined {
+    try {
+      return this.#compile(text, {});
+    } catch (error) {
+      if (error instanceof CompileError) return undefined;
+      throw error;
+    }
+  }
+
+  #compile(text: string, options: QueryOptions): CompiledQuery {
+    const { capabilities, keepPrint } = this.#options;
+    const parsed = parseQuery(text, {
+      ...(options.file !== undefined && { file: options.file }),
+      ...languageOf(capabilities),
+    });
+    if (parsed.diagnostics !== undefined) throw new CompileError(parsed.diagnostics);
+    const compiled = compileQuery(parsed.value, this.program, {
+      ...(options.strict === true && { strict: true }),
+      ...(keepPrint && { keepPrint: true }),
+      ...contextOf(options),
+    });
+    if ("diagnostics" in compiled) throw new CompileError(compiled.diagnostics);
+    return compiled.query;
+  }
+
+  *#build(extra: Pick<WithTargets, "data" | "builtins" | "functions">, traced: boolean): Steps<GeneratedProgram> {
+    const options = this.#buildOptions(extra, traced);
+    const { data, functions } = options.replaceable;
+    const key = JSON.stringify([traced, data.map(canonicalText).sort(), [...functions].sort()]);
     let build = this.#builds.get(key);
     if (build === undefined) {
-      build = yield* generateProgramInSteps(this.program, {
-        builtins: this.builtins,
-        replaceable: { data: [...data.values()], functions },
-        traced,
-      });
+      build = yield* generateProgramInSteps(this.program, options);
       this.#builds.set(key, build);
     }
     return build;
+  }
+
+  #buildOptions(extra: Pick<WithTargets, "data" | "builtins" | "functions">, traced: boolean): GenerateOptions {
+    const own = this.program.withTargets;
+    const data = new Map([...own.data, ...extra.data].map((path) => [canonicalText(path), path] as const));
+    const functions = new Set([...own.builtins, ...own.functions, ...extra.builtins, ...extra.functions]);
+    return { builtins: this.#builtins, replaceable: { data: [...data.values()], functions }, traced };
+  }
+}
+
+const NOTHING_MORE = { data: [], builtins: new Set<string>(), functions: new Set<string>() };
+
+function replaces({ data, builtins, functions }: WithTargets): boolean {
+  return data.length + builtins.size + functions.size > 0;
+}
+
+/** What results are made of, and the variables that hold it. */
+function shapeOf(query: CompiledQuery): Pick<PreparedQuery, "names" | "expressions"> & {
+  readonly variables: readonly string[];
+} {
+  return {
+    names: query.variables.map(({ name }) => name),
+    expressions: query.expressions.map(({ variable, at }) => ({
+      text: locationText(at),
+      location: { row: at.row, col: at.col },
+      isBound: variable !== undefined,
+    })),
+    variables: [
+      ...query.variables.map(({ variable }) => variable),
+      ...query.expressions.flatMap(({ variable }) => variable ?? []),
+    ],
+  };
+}
+
+/** A compiled policy as plain data. */
+export interface PolicyImage {
+  readonly pieces: readonly CodePiece[];
+  readonly prepared: readonly PreparedImage[];
+}
+
+interface PreparedImage extends Pick<PreparedQuery, "names" | "expressions"> {
+  readonly query: string;
+  readonly withoutRules: readonly DocumentWithoutRules[];
+  readonly code: QueryImage;
+}
+
+/**
+ * Compiles modules for another thread of this process, which loads the image and need not hold the program.
+ *
+ * @param queries what the image is to answer without the program
+ * @throws {CompileError} with everything that is wrong with the modules.
+ */
+export function compileImage(options: CompileOptions, queries: readonly string[]): Steps<PolicyImage> {
+  return bounded(imageUnbounded(options, queries));
+}
+
+function* imageUnbounded(options: CompileOptions, queries: readonly string[]): Steps<PolicyImage> {
+  return yield* (yield* compileModulesOf(options)).image(queries);
+}
+
+/**
+ * Makes a policy of its image, piece by piece.
+ *
+ * @param options those the image was compiled with; what it does not hold is compiled by them when it is asked for.
+ */
+export function* policyOfImage(
+  image: { readonly pieces: Iterable<CodePiece>; readonly prepared: Iterable<PreparedImage> },
+  { data = {}, ...options }: CompileOptions,
+): Steps<Policy> {
+  const builtins = callables(allowedBuiltins(options.builtins ?? portableBuiltins, options.capabilities));
+  const loaded = yield* loadImage(image.pieces, builtins);
+  const prepared = new Map<string, LoadedQuery>();
+  const modules = new LoadedModules(prepared, options);
+  for (const { query, names, expressions, withoutRules, code } of image.prepared) {
+    const traced = (): GeneratedQuery => modules.whole.query(query, {}).traced();
+    prepared.set(query, { names, expressions, withoutRules, plain: loaded.query(code), traced });
+    yield;
+  }
+  return new Policy(modules, data);
+}
+
+interface LoadedQuery extends PreparedQuery {
+  readonly withoutRules: readonly DocumentWithoutRules[];
+}
+
+/** Loaded code without its program, which is compiled when somebody asks what nobody has prepared. */
+class LoadedModules implements Compiled {
+  readonly #prepared: ReadonlyMap<string, LoadedQuery>;
+  readonly #options: CompileOptions;
+  #whole: CompiledModules | undefined;
+
+  constructor(prepared: ReadonlyMap<string, LoadedQuery>, options: CompileOptions) {
+    this.#prepared = prepared;
+    this.#options = options;
+  }
+
+  get whole(): CompiledModules {
+    finish(this.completeInSteps());
+    return this.#whole as CompiledModules;
+  }
+
+  get program(): Program {
+    return this.whole.program;
+  }
+
+  *prepareInSteps(): Steps<void> {}
+
+  isReadyFor(text: string): boolean {
+    return this.#whole !== undefined || this.#prepared.has(text);
+  }
+
+  *completeInSteps(): Steps<void> {
+    if (this.#whole !== undefined) return;
+    const whole = yield* bounded(compileModulesOf(this.#options));
+    yield* whole.prepareInSteps();
+    this.#whole = whole;
+  }
+
+  query(text: string, options: QueryOptions): PreparedQuery {
+    const prepared = Object.keys(options).length === 0 ? this.#prepared.get(text) : undefined;
+    return prepared ?? this.whole.query(text, options);
+  }
+
+  withoutRules(text: string): readonly DocumentWithoutRules[] {
+    return this.#prepared.get(text)?.withoutRules ?? this.whole.withoutRules(text);
   }
 }
 
 /** Compiled modules with base documents. */
 export class Policy {
-  readonly #compiled: CompiledPolicy;
+  readonly #compiled: Compiled;
   readonly data: Value;
 
-  constructor(compiled: CompiledPolicy, data: Value) {
+  constructor(compiled: Compiled, data: Value) {
     this.#compiled = compiled;
     this.data = data;
   }
@@ -231,8 +450,23 @@ export class Policy {
   }
 
   /** Generates now what most queries run, which the first of them would else wait for. @throws {CompileError} */
-  *prepareInSteps(): Steps<void> {
-    yield* bounded(this.#compiled.build({ data: [], functions: new Set() }, false));
+  prepareInSteps(): Steps<void> {
+    return this.#compiled.prepareInSteps();
+  }
+
+  /** False where preparing a query begins with compiling the modules, as they came as an image without it. */
+  isReadyFor(text: string): boolean {
+    return this.#compiled.isReadyFor(text);
+  }
+
+  /** Compiles what an image came without. @throws {CompileError} */
+  completeInSteps(): Steps<void> {
+    return this.#compiled.completeInSteps();
+  }
+
+  /** The documents a query itself names that no rule defines. @throws {CompileError} */
+  withoutRules(text: string): readonly DocumentWithoutRules[] {
+    return this.#compiled.withoutRules(text);
   }
 
   /** The query for the document at `path` below `data`. */
@@ -242,18 +476,7 @@ export class Policy {
 
   /** @throws {CompileError} */
   query(text: string, options: QueryOptions = {}): Query {
-    const parsed = parseQuery(text, {
-      ...(options.file !== undefined && { file: options.file }),
-      ...languageOf(this.#compiled.options.capabilities),
-    });
-    if (parsed.diagnostics !== undefined) throw new CompileError(parsed.diagnostics);
-    const compiled = compileQuery(parsed.value, this.#compiled.program, {
-      ...(options.strict === true && { strict: true }),
-      ...(this.#compiled.options.keepPrint && { keepPrint: true }),
-      ...contextOf(options),
-    });
-    if ("diagnostics" in compiled) throw new CompileError(compiled.diagnostics);
-    return new PreparedQuery(this.#compiled, compiled.query, this.data);
+    return new RunnableQuery(this.#compiled.query(text, options), this.data);
   }
 }
 
@@ -269,38 +492,34 @@ function contextOf(options: QueryOptions): { imports?: Module["imports"]; packag
   };
 }
 
-function entrypointText(path: readonly (string | number)[]): string {
+/** The query for the document at a path below `data`. */
+export function entrypointText(path: readonly (string | number)[]): string {
   return `data${path.map((element) => `[${typeof element === "string" ? JSON.stringify(element) : element}]`).join("")}`;
 }
 
-class PreparedQuery implements Query {
-  readonly #policy: CompiledPolicy;
-  readonly #query: CompiledQuery;
-  readonly #data: Value;
-  readonly #variables: readonly string[];
-  /** Of each expression what is the same in every solution. */
-  readonly #expressions: readonly {
+/** A query without base documents. */
+interface PreparedQuery {
+  /** Of the variables that results bind, in the order in which a solution begins with their values. */
+  readonly names: readonly string[];
+  /** What is the same in every solution. A bound one has the next value of it. */
+  readonly expressions: readonly {
     readonly text: string;
     readonly location: { readonly row: number; readonly col: number };
     readonly isBound: boolean;
   }[];
-  #plain: GeneratedQuery | undefined;
+  readonly plain: GeneratedQuery;
+  /** Made when it is asked for. */
+  traced(): GeneratedQuery;
+}
+
+class RunnableQuery implements Query {
+  readonly #query: PreparedQuery;
+  readonly #data: Value;
   #traced: GeneratedQuery | undefined;
 
-  constructor(policy: CompiledPolicy, query: CompiledQuery, data: Value) {
-    this.#policy = policy;
+  constructor(query: PreparedQuery, data: Value) {
     this.#query = query;
     this.#data = data;
-    this.#variables = [
-      ...query.variables.map(({ variable }) => variable),
-      ...query.expressions.flatMap(({ variable }) => (variable === undefined ? [] : [variable])),
-    ];
-    this.#expressions = query.expressions.map(({ variable, at }) => ({
-      text: locationText(at),
-      location: { row: at.row, col: at.col },
-      isBound: variable !== undefined,
-    }));
-    this.#plain = this.#generate(false);
   }
 
   evaluate(options: EvaluateOptions = {}): readonly Solution[] {
@@ -311,34 +530,18 @@ class PreparedQuery implements Query {
 
   value(options: EvaluateOptions = {}): Value | undefined {
     let first: Value | undefined;
-    const expression = this.#query.expressions[0]?.variable;
-    const index = expression === undefined ? -1 : this.#variables.indexOf(expression);
+    const { names, expressions } = this.#query;
+    const isBound = expressions[0]?.isBound === true;
     this.#run(options, (values) => {
-      first ??= index === -1 ? true : values[index];
+      first ??= isBound ? values[names.length] : true;
     });
     return first;
   }
 
-  #generate(traced: boolean): GeneratedQuery {
-    return finish(bounded(this.#generateUnbounded(traced)));
-  }
-
-  *#generateUnbounded(traced: boolean): Steps<GeneratedQuery> {
-    const { withTargets } = this.#query;
-    const program = yield* this.#policy.build(
-      { data: withTargets.data, functions: new Set([...withTargets.builtins, ...withTargets.functions]) },
-      traced,
-    );
-    return generateQuery(this.#query, program, this.#variables);
-  }
-
   #run(options: EvaluateOptions, emit: (values: readonly Value[]) => void): void {
-    let run: GeneratedQuery;
-    if (options.tracer === undefined) {
-      this.#plain ??= this.#generate(false);
-      run = this.#plain;
-    } else {
-      this.#traced ??= this.#generate(true);
+    let run = this.#query.plain;
+    if (options.tracer !== undefined) {
+      this.#traced ??= this.#query.traced();
       run = this.#traced;
     }
     const session = new Session(options);
@@ -352,15 +555,15 @@ class PreparedQuery implements Query {
 
   #solution(values: readonly Value[]): Solution {
     const bindings: Record<string, Value> = {};
-    const { variables } = this.#query;
-    for (let i = 0; i < variables.length; i++) {
+    const { names, expressions } = this.#query;
+    for (let i = 0; i < names.length; i++) {
       const value = values[i];
-      if (value !== undefined) setOwn(bindings, (variables[i] as { name: string }).name, value);
+      if (value !== undefined) setOwn(bindings, names[i] as string, value);
     }
-    let next = variables.length;
+    let next = names.length;
     return {
       bindings,
-      expressions: this.#expressions.map(({ text, location, isBound }) => ({
+      expressions: expressions.map(({ text, location, isBound }) => ({
         value: isBound ? (values[next++] as Value) : true,
         text,
         location,

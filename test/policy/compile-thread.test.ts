@@ -1,0 +1,118 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { pathToFileURL } from "node:url";
+import { build } from "esbuild";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { pathEntrypoint, PolicyStore, regoCompiler } from "../../src/policy/index.ts";
+
+const folder = mkdtempSync(path.join(tmpdir(), "cardea-thread-"));
+const built = path.join(folder, "compile-thread.mjs");
+
+// The program as build.mjs makes it.
+beforeAll(async () => {
+  await build({
+    entryPoints: ["src/policy/compile-thread.ts"],
+    outfile: built,
+    bundle: true,
+    platform: "node",
+    format: "esm",
+    mainFields: ["module", "main"],
+    banner: { js: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);' },
+  });
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const PATH = pathEntrypoint("p/allow");
+/** Long enough for a thread. */
+const many = (version: number): string =>
+  `package p\n\nversion := ${version}\n\n${Array.from({ length: 2500 }, (_, i) => `allow if {\n\tinput.user == "user${i}"\n\tinput.path == "/p/${i}"\n}\n`).join("\n")}`;
+const part = (text: string) => new Map([["", { modules: [{ file: "p.rego", text }], data: {} }]]);
+
+function storeWith(program: string): { readonly store: PolicyStore; readonly failures: unknown[] } {
+  const failures: unknown[] = [];
+  const compile = regoCompiler({
+    version: "v1",
+    keepPrint: false,
+    thread: pathToFileURL(program),
+    onThreadFailure: (cause) => failures.push(cause),
+  });
+  const store = new PolicyStore(compile);
+  store.expect(PATH);
+  store.update(part(many(1)));
+  return { store, failures };
+}
+
+describe("a large set of modules", () => {
+  test("is compiled in a thread, for what was asked before", async () => {
+    const { store, failures } = storeWith(built);
+    const version = pathEntrypoint("p/version");
+    store.current.prepare(version);
+    const { policy, ...snapshot } = await store.updateAside(part(many(2)));
+    expect(failures).toEqual([]);
+    expect(store.current.isReadyFor(PATH)).toBe(true);
+    expect(store.current.prepare(version).value()).toBe(2);
+    const allow = store.current.prepare(PATH);
+    expect(allow.value({ input: { user: "user7", path: "/p/7" } })).toBe(true);
+    expect(allow.value({ input: { user: "user7", path: "/p/8" } })).toBeUndefined();
+    // Nobody needed the program, so it is not here.
+    expect(policy.isReadyFor("data.p.other")).toBe(false);
+    expect(snapshot.generation).toBe(2);
+  });
+
+  test("is compiled again for what nobody had asked, before it is prepared", async () => {
+    const { store } = storeWith(built);
+    await store.updateAside(part(many(2)));
+    const other = pathEntrypoint("p/version");
+    expect(store.current.isReadyFor(other)).toBe(false);
+    const [first, second] = await Promise.all([store.readyFor(other), store.readyFor(other)]);
+    expect(first).toBe(second);
+    expect(first.isReadyFor(other)).toBe(true);
+    expect(first.prepare(other).value()).toBe(2);
+  });
+
+  test("that does not compile is refused with its findings, and changes nothing", async () => {
+    const { store, failures } = storeWith(built);
+    const before = store.current;
+    await expect(store.updateAside(part(`${many(2)}\nx := y\n`))).rejects.toThrow("var y is unsafe");
+    expect(store.current).toBe(before);
+    expect(failures).toEqual([]);
+  });
+
+  test("is dropped when the store is closed", async () => {
+    const { store } = storeWith(built);
+    const update = store.updateAside(part(many(2)));
+    store.close();
+    await expect(update).rejects.toThrow("aborted");
+  });
+});
+
+describe("a thread that fails leaves the work to this one", () => {
+  test.each([
+    ["there is no program", undefined, "Cannot find module"],
+    ["it throws", "throw new Error('no luck')", "no luck"],
+    ["it ends without a word", "process.exit(3)", "ended early"],
+    [
+      "it gives no image",
+      "import { parentPort } from 'node:worker_threads'; parentPort.postMessage('done')",
+      "not complete",
+    ],
+  ])("%s", async (name, text, message) => {
+    const program = path.join(folder, `${name.replaceAll(" ", "-")}.mjs`);
+    if (text !== undefined) writeFileSync(program, text);
+    const { store, failures } = storeWith(program);
+    await store.updateAside(part(many(2)));
+    expect(failures).toHaveLength(1);
+    expect(String(failures[0])).toContain(message);
+    expect(store.current.prepare(PATH).value({ input: { user: "user7", path: "/p/7" } })).toBe(true);
+  });
+
+  test("but not when memory was what it lacked: here there is no more of it", async () => {
+    const program = path.join(folder, "memory.mjs");
+    writeFileSync(program, "throw Object.assign(new Error('heap'), { code: 'ERR_WORKER_OUT_OF_MEMORY' })");
+    const { store, failures } = storeWith(program);
+    await expect(store.updateAside(part(many(2)))).rejects.toMatchObject({ code: "out_of_memory" });
+    expect(failures).toEqual([]);
+    expect(store.current.generation).toBe(1);
+  });
+});
