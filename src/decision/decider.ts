@@ -119,6 +119,10 @@ export class Decider {
 
   constructor(options: DeciderOptions) {
     this.#options = options;
+    const { store, entrypoint } = options;
+    store.expect(entrypoint);
+    // Policy documents may come with a later snapshot.
+    store.expect(MESH);
   }
 
   open(call: Call): Ruling {

@@ -112,7 +112,6 @@ function composeService(
     exhaustedLimits,
     isIncomplete,
   });
-  store.expect(entrypoint);
   const prepare = (snapshot: Snapshot): void => {
     const gap = isIncomplete() ? undefined : entrypointGap(snapshot, entrypoint);
     if (gap !== undefined) logger.warning("Every check will be denied.", { err: gap });

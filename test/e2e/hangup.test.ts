@@ -62,7 +62,7 @@ test.skipIf(process.platform !== "linux")("from the first reload on, V8's thread
         .replace(/^.*\) /s, "")
         .split(" ")[16],
     );
-  const lowered = (): string[] => readdirSync(tasks).filter((thread) => niceOf(thread) === 19);
+  const lowered = (): string[] => readdirSync(tasks).filter((thread) => niceOf(thread) === 10);
   const client = new CheckClient(grpc);
   try {
     expect(lowered()).toEqual([]);

@@ -15,8 +15,12 @@ export interface HealthParts {
   readonly keys: () => readonly KeyStatus[];
 }
 
+/** Needs no policy: whether the engine answers at all. */
+const NOTHING: Entrypoint = { kind: "query", text: "x = 1" };
+
 /** `GET /health`, and `/health/<path>` for policies below `system.health`. */
 export function healthRoutes(parts: HealthParts): readonly Route[] {
+  parts.store.expect(NOTHING);
   return [
     { method: "GET", prefix: "health", isTree: false, handle: (request) => health(request, parts) },
     { method: "GET", prefix: "health", isTree: true, handle: (_request, rest) => healthPolicy(rest, parts) },
@@ -38,11 +42,9 @@ async function health({ params }: ApiRequest, { store, plugins, keys }: HealthPa
   return jsonReply(200, {});
 }
 
-/** A query that needs no policy: whether the engine answers at all. */
 async function canEvaluate(store: PolicyStore): Promise<boolean> {
-  const asks: Entrypoint = { kind: "query", text: "x = 1" };
   try {
-    return (await store.readyFor(asks)).prepare(asks).evaluate({}).length === 1;
+    return (await store.readyFor(NOTHING)).prepare(NOTHING).evaluate({}).length === 1;
   } catch {
     return false;
   }
