@@ -56,9 +56,9 @@ export class ApiEvaluator {
   /** @throws {ApiError} */
   async evaluate(what: EvaluationRequest): Promise<Evaluated> {
     const { store, recorder } = this.#options;
+    const startedNs = process.hrtime.bigint();
     const snapshot = await store.readyFor(what.asks);
     const decisionId = recorder.isActive ? randomUUID() : "";
-    const startedNs = process.hrtime.bigint();
     const metrics: Record<string, number> = {};
     const record = (outcome: { result?: Value; error?: JsonObject }): void => {
       metrics["timer_server_handler_ns"] = Number(process.hrtime.bigint() - startedNs);

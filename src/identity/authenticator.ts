@@ -162,7 +162,7 @@ export class Authenticator {
     const sorted = isSorted ? rules : [...rules].sort(byIssuer);
     const deciding = this.#decide(sorted, request, nowMs, options.waitMs ?? Number.POSITIVE_INFINITY);
     const { done, value } = deciding.next();
-    return done === true ? value : decided(deciding, value);
+    return done === true ? value : decidedLater(deciding, value);
   }
 
   /**
@@ -368,7 +368,7 @@ function byIssuer(a: TokenRule, b: TokenRule): number {
 type Deciding = Generator<Promise<Accepted>, Authentication, Accepted>;
 
 /** Goes on with deciding whenever what it waits for is there. */
-async function decided(deciding: Deciding, first: Promise<Accepted>): Promise<Authentication> {
+async function decidedLater(deciding: Deciding, first: Promise<Accepted>): Promise<Authentication> {
   let waitedFor = first;
   for (;;) {
     const { done, value } = await waitedFor.then(

@@ -1,4 +1,5 @@
 export { type Compile, type CompilerOptions, regoCompiler } from "./compile.ts";
+export { asideCompiler, type CompileAside, type CompileThread } from "./compile-aside.ts";
 export { Declared, type MeshOptions } from "./declared.ts";
 export {
   commandBuiltins,

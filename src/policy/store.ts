@@ -4,6 +4,7 @@ import { CompileError, type Policy } from "../rego/engine/index.ts";
 import type { JsonObject, Value } from "../rego/value/index.ts";
 import { isUnderRoots, overlap } from "./bundle/manifest.ts";
 import type { Compile } from "./compile.ts";
+import type { CompileAside } from "./compile-aside.ts";
 import { mergeInto } from "./data-document.ts";
 import { Declared, type MeshOptions, sameFiles } from "./declared.ts";
 import { LoadError, messageOf } from "./errors.ts";
@@ -45,6 +46,7 @@ const FIRST_SLICE_MS = 50;
  */
 export class PolicyStore {
   readonly #compile: Compile;
+  readonly #aside: CompileAside;
   readonly #mesh: MeshOptions;
   readonly #pace: Pace;
   readonly #closing = new AbortController();
@@ -59,8 +61,15 @@ export class PolicyStore {
   readonly #expected = new Set<string>();
   readonly #completing = new WeakMap<Snapshot, Promise<void>>();
 
-  constructor(compile: Compile, mesh: MeshOptions = PLAIN_MESH, pace: Pace = SERVING_PACE) {
+  /** @param aside how updates aside compile; as all others by default */
+  constructor(
+    compile: Compile,
+    mesh: MeshOptions = PLAIN_MESH,
+    pace: Pace = SERVING_PACE,
+    aside: CompileAside = (set) => compile(...set),
+  ) {
     this.#compile = compile;
+    this.#aside = aside;
     this.#mesh = mesh;
     this.#pace = pace;
     this.#current = new Snapshot({
@@ -228,13 +237,11 @@ export class PolicyStore {
 
   /** A snapshot whose code is generated. */
   *#buildReady(parts: ReadonlyMap<string, Part>, isServing: boolean): WaitingSteps<Snapshot> {
-    const { aside } = this.#compile;
     const queries = [...new Set([...this.#expected, ...this.#current.asked])];
-    const compile =
-      aside === undefined || !isServing
-        ? this.#compile
-        : (...set: Parameters<Compile>) => aside(...set, queries, this.#closing.signal);
-    const snapshot = yield* this.#build(parts, compile);
+    const aside = (...set: Parameters<Compile>): WaitingSteps<Policy> =>
+      this.#aside(set, queries, this.#closing.signal);
+    // Where nobody is served, nobody waits.
+    const snapshot = yield* this.#build(parts, isServing ? aside : this.#compile);
     try {
       yield* snapshot.policy.prepareInSteps();
     } catch (cause) {

@@ -23,6 +23,8 @@ import {
   type BundleStatus,
   type Compile,
   PolicyStore,
+  asideCompiler,
+  type CompileAside,
   regoCompiler,
   SERVING_PACE,
 } from "../policy/index.ts";
@@ -117,8 +119,8 @@ export async function compose(options: ComposeOptions): Promise<Parts> {
   const states = new PluginStates();
   const declared = await composeDeclared(boot, metrics, logger);
   const permissions = await readPermissions(boot.cardea.capabilitiesFile);
-  const compile = compiler(options, declared, permissions);
-  const store = new PolicyStore(compile, declared.mesh, { ...SERVING_PACE, begin: options.beforeReload });
+  const { compile, aside } = compilers(options, declared, permissions);
+  const store = new PolicyStore(compile, declared.mesh, { ...SERVING_PACE, begin: options.beforeReload }, aside);
   store.onPublish((snapshot) => {
     metrics.policyGeneration.set(snapshot.generation);
     metrics.policyLoaded.setToCurrentTime();
@@ -273,21 +275,17 @@ export async function compose(options: ComposeOptions): Promise<Parts> {
 }
 
 /** `print` costs something even when nobody reads it: it is compiled out above log level info, as in OPA. */
-function compiler(
+function compilers(
   { regoVersion, compileThread, logger }: ComposeOptions,
   { extend }: DeclaredParts,
   permissions: Permissions | undefined,
-): Compile {
+): { readonly compile: Compile; readonly aside: CompileAside | undefined } {
   const capabilities = permissions?.capabilities;
-  return regoCompiler({
-    version: regoVersion,
-    keepPrint: logger.isEnabled("info"),
-    capabilities,
-    extend,
-    thread: compileThread,
-    onThreadFailure: (err) =>
-      logger.warning("The policies are compiled beside requests: their own thread failed.", { err }),
-  });
+  const compiling = { version: regoVersion, keepPrint: logger.isEnabled("info"), capabilities, extend };
+  if (compileThread === undefined) return { compile: regoCompiler(compiling), aside: undefined };
+  const onFailure = (err: unknown): void =>
+    logger.warning("The policies are compiled beside requests: their own thread failed.", { err });
+  return { compile: regoCompiler(compiling), aside: asideCompiler(compiling, { program: compileThread, onFailure }) };
 }
 
 /** The HTTP client for policies is loaded when one first asks for it. */

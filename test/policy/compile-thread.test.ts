@@ -4,7 +4,7 @@ import path from "node:path";
 import { pathToFileURL } from "node:url";
 import { build } from "esbuild";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { pathEntrypoint, PolicyStore, regoCompiler } from "../../src/policy/index.ts";
+import { asideCompiler, pathEntrypoint, PolicyStore, regoCompiler } from "../../src/policy/index.ts";
 
 const folder = mkdtempSync(path.join(tmpdir(), "cardea-thread-"));
 const built = path.join(folder, "compile-thread.mjs");
@@ -31,13 +31,10 @@ const part = (text: string) => new Map([["", { modules: [{ file: "p.rego", text 
 
 function storeWith(program: string): { readonly store: PolicyStore; readonly failures: unknown[] } {
   const failures: unknown[] = [];
-  const compile = regoCompiler({
-    version: "v1",
-    keepPrint: false,
-    thread: pathToFileURL(program),
-    onThreadFailure: (cause) => failures.push(cause),
-  });
-  const store = new PolicyStore(compile);
+  const options = { version: "v1", keepPrint: false } as const;
+  const onFailure = (cause: unknown): void => void failures.push(cause);
+  const aside = asideCompiler(options, { program: pathToFileURL(program), onFailure });
+  const store = new PolicyStore(regoCompiler(options), undefined, undefined, aside);
   store.expect(PATH);
   store.update(part(many(1)));
   return { store, failures };

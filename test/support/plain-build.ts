@@ -1,6 +1,6 @@
 import { generateProgram, generateQuery } from "../../src/rego/codegen/index.ts";
 import { compileModules, compileQuery } from "../../src/rego/compile/index.ts";
-import { callables } from "../../src/rego/engine/policy.ts";
+import { callables } from "../../src/rego/engine/compiled-modules.ts";
 import { type Builtin, signatureOf } from "../../src/rego/builtins/index.ts";
 import { Evaluation, Session } from "../../src/rego/runtime/index.ts";
 import { parseModule, parseQuery } from "../../src/rego/syntax/index.ts";

@@ -1,36 +1,43 @@
-import { eachInSteps, type Location, mapInSteps, Source, type Steps } from "../../base/index.ts";
+import { type Location, mapInSteps, Source, type Steps } from "../../base/index.ts";
 import type { IndexTest, RuleIndex } from "../runtime/index.ts";
 import { isArray, RegoNumber, RegoObject, RegoSet, setOwn, type Value } from "../value/index.ts";
 import { type DocumentTree, type Group, Node } from "./documents.ts";
 import { Js } from "./js.ts";
-import { load, materialised, newLinks } from "./load.ts";
+import { ProgramLoader } from "./load.ts";
 import { bindDocuments, type GeneratedQuery, loadQuery, type ProgramCode, type QueryCode } from "./program.ts";
 import type { CallableBuiltin, Constant } from "./unit.ts";
 
 /** Generated code as plain data, for another thread of this process to load. Each piece takes it a millisecond or two. */
 export type CodePiece =
-  | { readonly kind: "documents"; readonly image: DocumentsImage }
-  | { readonly kind: "sources"; readonly sources: readonly { readonly name: string; readonly text: string }[] }
+  | { readonly kind: "program"; readonly counts: PieceCounts }
+  | { readonly kind: "nodes"; readonly nodes: readonly NodeImage[] }
+  | { readonly kind: "sources"; readonly sources: readonly SourceImage[] }
   | { readonly kind: "constants"; readonly constants: readonly ConstantImage[] }
   | { readonly kind: "script"; readonly text: string };
 
 /** The text of a query. */
 export interface QueryImage {
   readonly text: string;
-  readonly sources: readonly { readonly name: string; readonly text: string }[];
+  readonly sources: readonly SourceImage[];
   readonly constants: readonly ConstantImage[];
 }
 
-/** Nodes before their children. */
-interface DocumentsImage {
-  readonly keys: readonly ValueImage[];
-  /** Positions of the parents; the root has none. */
-  readonly parents: Int32Array;
-  readonly groups: readonly (Pick<Group, "id" | "kind" | "isKeyed"> | undefined)[];
-  readonly tables: number;
-  /** How many of each there are to come. */
+type SourceImage = Pick<Source, "name" | "text">;
+
+/** How many of each there are to come, and how many lists of functions the scripts fill. */
+interface PieceCounts {
+  readonly nodes: number;
   readonly constants: number;
   readonly scripts: number;
+  readonly tables: number;
+}
+
+/** A document, after the one above it. */
+interface NodeImage {
+  readonly key: ValueImage;
+  /** The number of the one above; the root's own is 0. */
+  readonly parent: number;
+  readonly group: Pick<Group, "id" | "kind" | "isKeyed"> | undefined;
 }
 
 type ConstantImage =
@@ -70,45 +77,70 @@ interface MapImage<K, V> {
   readonly values: readonly V[];
 }
 
-/** Constants of one piece. */
-const PIECE = 64;
+/** Of one piece. */
+const NODES = 512;
+const CONSTANTS = 64;
 /** Source, row, column, offset, end. */
 const LOCATION_SIZE = 5;
 
 // ---- made ---------------------------------------------------------------------------------------------------------
 
-export function* imageOfProgram(code: ProgramCode): Steps<readonly CodePiece[]> {
-  const encoder = new Encoder(code.documents);
-  const pieces: CodePiece[] = [{ kind: "documents", image: imageOfDocuments(encoder.nodes, code) }];
-  const constants = yield* mapInSteps(code.constants, (constant) => encoder.constant(constant));
-  pieces.push({ kind: "sources", sources: encoder.sources });
-  for (let i = 0; i < constants.length; i += PIECE)
-    pieces.push({ kind: "constants", constants: constants.slice(i, i + PIECE) });
-  for (const { text } of code.scripts) pieces.push({ kind: "script", text });
-  return pieces;
-}
-
-export function imageOfQuery({ source, constants }: QueryCode, documents: DocumentTree): QueryImage {
-  const encoder = new Encoder(documents);
-  const images = constants.map((constant) => encoder.constant(constant));
-  return { text: source.text, sources: encoder.sources, constants: images };
-}
-
-class Encoder {
-  readonly nodes: readonly Node[];
-  readonly #nodeNumbers = new Map<Node, number>();
-  readonly #sources = new Map<Source, number>();
+/** Makes the images of a program and of queries against it. */
+export class ImageMaker {
+  /** In an order in which each follows the one above it. */
+  readonly #numbers = new Map<Node, number>();
+  readonly #nodes: NodeImage[] = [];
 
   constructor({ root }: DocumentTree) {
-    const visit = (node: Node): void => {
-      this.#nodeNumbers.set(node, this.#nodeNumbers.size);
-      for (const { node: child } of node.children) visit(child);
+    const add = (node: Node, key: Value, parent: number): void => {
+      const { group } = node;
+      const number = this.#nodes.length;
+      this.#numbers.set(node, number);
+      this.#nodes.push({
+        key: imageOfValue(key),
+        parent,
+        group: group && { id: group.id, kind: group.kind, isKeyed: group.isKeyed },
+      });
+      for (const child of node.children) add(child.node, child.key, number);
     };
-    visit(root);
-    this.nodes = [...this.#nodeNumbers.keys()];
+    add(root, null, 0);
   }
 
-  get sources(): readonly { readonly name: string; readonly text: string }[] {
+  *program({ constants, scripts, tables }: ProgramCode): Steps<readonly CodePiece[]> {
+    const encoder = new Encoder(this.#numbers);
+    const images = yield* mapInSteps(constants, (constant) => encoder.constant(constant));
+    const nodes = this.#nodes;
+    const counts = { nodes: nodes.length, constants: constants.length, scripts: scripts.length, tables };
+    return [
+      { kind: "program", counts },
+      { kind: "sources", sources: encoder.sources },
+      ...parts(nodes, NODES).map((part) => ({ kind: "nodes" as const, nodes: part })),
+      ...parts(images, CONSTANTS).map((part) => ({ kind: "constants" as const, constants: part })),
+      ...scripts.map(({ text }) => ({ kind: "script" as const, text })),
+    ];
+  }
+
+  query({ source, constants }: QueryCode): QueryImage {
+    const encoder = new Encoder(this.#numbers);
+    const images = constants.map((constant) => encoder.constant(constant));
+    return { text: source.text, sources: encoder.sources, constants: images };
+  }
+}
+
+function parts<T>(items: readonly T[], size: number): readonly (readonly T[])[] {
+  return Array.from({ length: Math.ceil(items.length / size) }, (_, i) => items.slice(i * size, (i + 1) * size));
+}
+
+/** Makes images of constants, and collects the sources their locations are in. */
+class Encoder {
+  readonly #nodes: ReadonlyMap<Node, number>;
+  readonly #sources = new Map<Source, number>();
+
+  constructor(nodes: ReadonlyMap<Node, number>) {
+    this.#nodes = nodes;
+  }
+
+  get sources(): readonly SourceImage[] {
     return [...this.#sources.keys()].map(({ name, text }) => ({ name, text }));
   }
 
@@ -121,7 +153,7 @@ class Encoder {
       case "locations":
         return { kind: "locations", list: this.#locations(constant.list) };
       case "node":
-        return { kind: "node", node: this.#nodeNumbers.get(constant.node) as number };
+        return { kind: "node", node: this.#nodes.get(constant.node) as number };
       case "index":
         return { kind: "index", index: imageOfIndex(constant.index) };
       case "builtin":
@@ -147,20 +179,6 @@ class Encoder {
     }
     return number;
   }
-}
-
-function imageOfDocuments(nodes: readonly Node[], { tables, constants, scripts }: ProgramCode): DocumentsImage {
-  const keys: ValueImage[] = [];
-  const parents = new Int32Array(nodes.length);
-  const groups: (Pick<Group, "id" | "kind" | "isKeyed"> | undefined)[] = [];
-  const numbers = new Map(nodes.map((node, i) => [node, i] as const));
-  for (const [i, node] of nodes.entries()) {
-    keys[i] = imageOfValue(node.path.at(-1) ?? null);
-    const { group } = node;
-    groups.push(group === undefined ? undefined : { id: group.id, kind: group.kind, isKeyed: group.isKeyed });
-    for (const { node: child } of node.children) parents[numbers.get(child) as number] = i;
-  }
-  return { keys, parents, groups, tables, constants: constants.length, scripts: scripts.length };
 }
 
 function imageOfValue(value: Value): ValueImage {
@@ -194,79 +212,82 @@ function imageOfMap<K, V, I>(map: ReadonlyMap<K, V>, imageOf: (value: V) => I): 
 
 // ---- loaded -------------------------------------------------------------------------------------------------------
 
-/** A program made of its image: it runs, and queries whose images there are run against it. */
-export interface LoadedImage {
-  readonly documents: DocumentTree;
-  query(image: QueryImage): GeneratedQuery;
-}
+/** Makes a program of the pieces of its image, in their order, and then its queries. */
+export class ImageLoader {
+  readonly #builtins: ReadonlyMap<string, CallableBuiltin>;
+  readonly #nodes: Node[] = [];
+  #sources: readonly Source[] | undefined;
+  #program: ProgramLoader | undefined;
+  #missing = { nodes: 0, constants: 0, scripts: 0 };
 
-/**
- * Loads an image piece by piece, as they come.
- *
- * @throws {TypeError} when pieces are missing
- */
-export function* loadImage(
-  pieces: Iterable<CodePiece>,
-  builtins: ReadonlyMap<string, CallableBuiltin>,
-): Steps<LoadedImage> {
-  let nodes: readonly Node[] = [];
-  let links = newLinks(0);
-  let sources: readonly Source[] | undefined;
-  const constants: unknown[] = [];
-  let missing = { constants: 0, scripts: 0 };
-  for (const piece of pieces) {
+  constructor(builtins: ReadonlyMap<string, CallableBuiltin>) {
+    this.#builtins = builtins;
+  }
+
+  /** @throws {TypeError} for a piece ahead of those it needs */
+  take(piece: CodePiece): void {
     switch (piece.kind) {
-      case "documents":
-        nodes = yield* documentsOf(piece.image);
-        links = newLinks(piece.image.tables);
-        missing = { ...piece.image };
+      case "program":
+        this.#program = new ProgramLoader(piece.counts.tables);
+        this.#missing = { ...piece.counts };
         break;
       case "sources":
-        sources = sourcesOf(piece.sources);
+        this.#sources = piece.sources.map(sourceOf);
+        break;
+      case "nodes":
+        for (const image of piece.nodes) this.#add(image);
+        this.#missing.nodes -= piece.nodes.length;
         break;
       case "constants": {
-        const decoder = new Decoder(nodes, sources ?? [], builtins);
-        for (const image of piece.constants) constants.push(materialised(decoder.constant(image)));
-        missing.constants -= piece.constants.length;
+        const decoder = new Decoder(this.#nodes, this.#sources ?? [], this.#builtins);
+        for (const image of piece.constants) this.#begun.constant(decoder.constant(image));
+        this.#missing.constants -= piece.constants.length;
         break;
       }
       case "script":
-        load(Js.generated(piece.text), constants, links);
-        missing.scripts--;
+        this.#begun.script(Js.generated(piece.text));
+        this.#missing.scripts--;
         break;
     }
-    yield;
   }
-  if (nodes.length === 0 || sources === undefined || missing.constants !== 0 || missing.scripts !== 0)
-    throw new TypeError("the image of a program is not complete");
-  const groups = nodes.flatMap(({ group }) => group ?? []);
-  const documents: DocumentTree = { root: nodes[0] as Node, groups };
-  bindDocuments(documents, links.functions);
-  return {
-    documents,
-    query: (image) => {
-      const decoder = new Decoder(nodes, sourcesOf(image.sources), builtins);
-      const code = { source: Js.generated(image.text), constants: image.constants.map((one) => decoder.constant(one)) };
-      return loadQuery(code, links);
-    },
-  };
-}
 
-function sourcesOf(sources: readonly { readonly name: string; readonly text: string }[]): readonly Source[] {
-  return sources.map(({ name, text }) => new Source(name, text));
-}
+  query({ text, sources, constants }: QueryImage): GeneratedQuery {
+    const decoder = new Decoder(this.#nodes, sources.map(sourceOf), this.#builtins);
+    const code = { source: Js.generated(text), constants: constants.map((image) => decoder.constant(image)) };
+    return loadQuery(code, this.#begun.links);
+  }
 
-/** The tree again; its groups have no rules, as their code is generated. */
-function* documentsOf({ keys, parents, groups }: DocumentsImage): Steps<readonly Node[]> {
-  const nodes: Node[] = [];
-  yield* eachInSteps(keys, (key) => {
-    const i = nodes.length;
-    const node = i === 0 ? new Node([]) : (nodes[parents[i] as number] as Node).makeChild(valueOf(key));
-    const group = groups[i];
+  /** @throws {TypeError} when pieces are missing: none of what was loaded may run then */
+  finish(): void {
+    const [root] = this.#nodes;
+    const { nodes, constants, scripts } = this.#missing;
+    if (root === undefined || this.#sources === undefined || nodes !== 0 || constants !== 0 || scripts !== 0)
+      throw incomplete();
+    const groups = this.#nodes.flatMap(({ group }) => group ?? []);
+    bindDocuments({ root, groups }, this.#begun.links.functions);
+  }
+
+  get #begun(): ProgramLoader {
+    if (this.#program === undefined) throw incomplete();
+    return this.#program;
+  }
+
+  /** A node again; its group has no rules, as their code is generated. */
+  #add({ key, parent, group }: NodeImage): void {
+    const isRoot = this.#nodes.length === 0;
+    const node = isRoot ? new Node([]) : this.#nodes[parent]?.makeChild(valueOf(key));
+    if (node === undefined) throw incomplete();
     if (group !== undefined) node.group = { ...group, node, rules: [], arity: 0 };
-    nodes.push(node);
-  });
-  return nodes;
+    this.#nodes.push(node);
+  }
+}
+
+function incomplete(): TypeError {
+  return new TypeError("the image of a program is not complete");
+}
+
+function sourceOf({ name, text }: SourceImage): Source {
+  return new Source(name, text);
 }
 
 class Decoder {

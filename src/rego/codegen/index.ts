@@ -1,4 +1,4 @@
-export { type CodePiece, imageOfProgram, imageOfQuery, type LoadedImage, loadImage, type QueryImage } from "./image.ts";
+export { type CodePiece, ImageLoader, ImageMaker, type QueryImage } from "./image.ts";
 export {
   emitProgram,
   emitQuery,

@@ -1,4 +1,4 @@
-import { eachInSteps, type Steps } from "../../base/index.ts";
+import type { Steps } from "../../base/index.ts";
 import { type Abi, abi } from "../runtime/index.ts";
 import type { Group } from "./documents.ts";
 import { Js, js } from "./js.ts";
@@ -22,14 +22,10 @@ export interface Table {
 }
 
 /** The functions of a program, by group id: filled while its scripts are loaded, complete before any of them runs. */
-export interface Links {
+interface Links {
   readonly tables: readonly Generated[][];
   readonly functions: Generated[];
   readonly keyed: (Generated | undefined)[];
-}
-
-export function newLinks(tables: number): Links {
-  return { tables: Array.from({ length: tables }, () => []), functions: [], keyed: [] };
 }
 
 /** Up to here a program is one script, in which functions call each other by name. */
@@ -116,16 +112,22 @@ function entered({ group, main, keyed }: GroupCode): Js {
   return js`l.functions[${group.id}] = ${main}; l.keyed[${group.id}] = ${keyed ?? js`undefined`};`;
 }
 
-/** Loads a program. */
-export function* loadScripts(scripts: readonly Js[], constants: readonly Constant[], tables: number): Steps<Links> {
-  const links = newLinks(tables);
-  const values: unknown[] = [];
-  yield* eachInSteps(constants, (constant) => values.push(materialised(constant)));
-  for (const script of scripts) {
-    load(script, values, links);
-    yield;
+/** Loads a program: all of its constants, then its scripts in their order. */
+export class ProgramLoader {
+  readonly links: Links;
+  readonly #values: unknown[] = [];
+
+  constructor(tables: number) {
+    this.links = { tables: Array.from({ length: tables }, () => []), functions: [], keyed: [] };
   }
-  return links;
+
+  constant(constant: Constant): void {
+    this.#values.push(materialised(constant));
+  }
+
+  script(script: Js): void {
+    load(script, this.#values, this.links);
+  }
 }
 
 function* pieces<T>(items: readonly T[], codeOf: (item: T) => Js): Generator<readonly T[]> {

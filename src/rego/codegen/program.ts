@@ -1,4 +1,4 @@
-import { finish, type Steps } from "../../base/index.ts";
+import { eachInSteps, finish, type Steps } from "../../base/index.ts";
 import type { CompiledQuery, Program } from "../compile/index.ts";
 import type { Evaluation } from "../runtime/index.ts";
 import { canonicalText, type Value } from "../value/index.ts";
@@ -6,7 +6,7 @@ import { buildDocuments, type DocumentTree, type Group } from "./documents.ts";
 import { BodyEmitter, type Scope } from "./emit-body.ts";
 import { emitGroup } from "./emit-rules.ts";
 import { Js, js } from "./js.ts";
-import { type GroupCode, load, loadScripts, materialised, scriptsOf, type Table } from "./load.ts";
+import { type GroupCode, load, materialised, ProgramLoader, scriptsOf, type Table } from "./load.ts";
 import { type CallableBuiltin, type Constant, Unit } from "./unit.ts";
 
 /** What a `with` may replace, of the program and of all queries it must serve. */
@@ -90,8 +90,14 @@ export function* emitProgram(program: Program, options: GenerateOptions): Steps<
 }
 
 /** Makes functions of a program's text. */
-export function* loadProgram({ documents, options, ...code }: ProgramCode): Steps<GeneratedProgram> {
-  const { functions, keyed } = yield* loadScripts(code.scripts, code.constants, code.tables);
+function* loadProgram({ documents, options, scripts, constants, tables }: ProgramCode): Steps<GeneratedProgram> {
+  const loader = new ProgramLoader(tables);
+  yield* eachInSteps(constants, (constant) => loader.constant(constant));
+  for (const script of scripts) {
+    loader.script(script);
+    yield;
+  }
+  const { functions, keyed } = loader.links;
   bindDocuments(documents, functions);
   return { documents, functions, keyed, options };
 }
@@ -137,6 +143,7 @@ ${emitter.source}
   return { source, constants: unit.constants };
 }
 
+/** Makes a function of a query's text. */
 export function loadQuery(
   { source, constants }: QueryCode,
   program: Pick<GeneratedProgram, "functions" | "keyed">,

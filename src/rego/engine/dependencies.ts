@@ -76,14 +76,9 @@ export interface DocumentWithoutRules extends MissingDocument {
   readonly path: readonly Value[] | undefined;
 }
 
-/**
- * The documents a query itself names that no rule defines.
- *
- * @throws {CompileError} for a query that is not legal.
- */
-export function documentsWithoutRules(program: Program, text: string): readonly DocumentWithoutRules[] {
-  const { tree } = program;
-  return refsOf(compiledQuery(program, text).query.body, [])
+/** The documents a query itself names that no rule defines. */
+export function documentsWithoutRules({ tree }: Program, { body }: CompiledQuery): readonly DocumentWithoutRules[] {
+  return refsOf(body, [])
     .map(constantPrefix)
     .filter((ref) => isBelowData(ref) && rulesAt(tree, ref).length === 0)
     .map((ref) => ({ name: refText(ref), elsewhere: rulesNamed(tree, ref.terms.at(-1)), path: pathOf(ref) }));

@@ -34,19 +34,13 @@ export { dependenciesOf, type MissingDocument, missingDocuments, type QueryDepen
 export { CompileError, diagnosticsText, explainDiagnostic, formatDiagnostic } from "./errors.ts";
 export {
   type CompileOptions,
-  compile,
-  compileImage,
-  compileInSteps,
-  entrypointText,
   languageOf,
-  type EvaluateOptions,
   type ModuleText,
-  Policy,
-  type PolicyImage,
-  policyOfImage,
-  type Query,
+  type PolicyPiece,
   type QueryOptions,
-  type Solution,
-} from "./policy.ts";
+} from "./compiled-modules.ts";
+export { compileImage, policyOfImage } from "./image.ts";
+export { compile, compileInSteps, entrypointText, Policy } from "./policy.ts";
+export type { EvaluateOptions, Query, Solution } from "./query.ts";
 export { evaluateWithIo, type Io, valueWithIo } from "./suspension.ts";
 export { v1Findings } from "./v1.ts";

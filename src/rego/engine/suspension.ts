@@ -1,6 +1,6 @@
 import { EvalError, type IoAnswer, type IoRequest, Suspension } from "../runtime/index.ts";
 import type { Value } from "../value/index.ts";
-import type { EvaluateOptions, Query, Solution } from "./policy.ts";
+import type { EvaluateOptions, Query, Solution } from "./query.ts";
 
 /** Does the work a builtin asked for. Must not reject: a failure is an answer too. */
 export type Io = (request: IoRequest) => Promise<IoAnswer>;
