@@ -50,6 +50,32 @@ test("a storm of SIGHUP and of changes: no check fails, and the last policy serv
   }
 });
 
+test("a large set of modules comes from the thread that compiles it", async () => {
+  const rules = Array.from({ length: 3000 }, (_, i) => `allow if input.parsed_path == ["of", "${i}"]\n`).join("\n");
+  const large = (path: string): string => `${policy(path)}\n${rules}`;
+  expect(rules.length).toBeGreaterThan(128 * 1024);
+  const reloading = await startProgram({
+    main: built.main,
+    policy: large("v0"),
+    flags: ["--watch", "--log-level=info"],
+  });
+  const { folder, grpc, log } = reloading;
+  const client = new CheckClient(grpc);
+  const ask = async (path: string): Promise<boolean> =>
+    isAllowed(await client.check(httpRequest({ method: "GET", path })));
+  try {
+    expect(await ask("/v0")).toBe(true);
+    await writeFile(join(folder, "next"), large("v1"));
+    await rename(join(folder, "next"), join(folder, "policy.rego"));
+    await until(() => ask("/v1"));
+    expect([await ask("/v0"), await ask("/of/2999"), await ask("/of/3000")]).toEqual([false, true, false]);
+    expect(log.filter((line) => line.includes("thread failed"))).toEqual([]);
+  } finally {
+    client.close();
+    await reloading.remove();
+  }
+});
+
 // Elsewhere threads have no priority of their own.
 test.skipIf(process.platform !== "linux")("from the first reload on, V8's threads are behind the others", async () => {
   const reloading = await startProgram({ main: built.main, policy: policy("v0"), flags: ["--watch"] });

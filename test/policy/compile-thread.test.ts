@@ -2,25 +2,14 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
-import { build } from "esbuild";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { asideCompiler, pathEntrypoint, PolicyStore, regoCompiler } from "../../src/policy/index.ts";
+import { buildCompileThread } from "../support/compile-thread.ts";
 
 const folder = mkdtempSync(path.join(tmpdir(), "cardea-thread-"));
 const built = path.join(folder, "compile-thread.mjs");
 
-// The program as build.mjs makes it.
-beforeAll(async () => {
-  await build({
-    entryPoints: ["src/policy/compile-thread.ts"],
-    outfile: built,
-    bundle: true,
-    platform: "node",
-    format: "esm",
-    mainFields: ["module", "main"],
-    banner: { js: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);' },
-  });
-});
+beforeAll(() => buildCompileThread(built));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 const PATH = pathEntrypoint("p/allow");

@@ -1,0 +1,16 @@
+import { build } from "esbuild";
+
+/** Builds the program of the compiling thread as build.mjs does. */
+export async function buildCompileThread(outfile: string): Promise<void> {
+  await build({
+    entryPoints: ["src/policy/compile-thread.ts"],
+    outfile,
+    bundle: true,
+    platform: "node",
+    target: "node20",
+    format: "esm",
+    mainFields: ["module", "main"],
+    banner: { js: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);' },
+    logLevel: "warning",
+  });
+}
