@@ -1,8 +1,12 @@
 import {
+  applyingPolicies,
+  type Destination,
+  DESTINATION_PATH,
   type IstioExplanation,
   type IstioProgram,
   EXPLANATION_PATH,
   explanationText,
+  toDestination,
   toIstioExplanation,
 } from "../istio/index.ts";
 import { compile } from "../rego/engine/index.ts";
@@ -54,7 +58,8 @@ export const authzCheckCommand: Command = {
   usage: "authz-check <path> [path [...]]",
   about: "Decide one request by Istio policies, and say why",
   help: `Decide one request by the Istio policies at some paths, and say which rule decided.
-For a denial it names the rules that came nearest and what the request lacked.
+For a denial it names the rules that came nearest and what the request lacked. The policies for the destination
+follow, in the order they are asked, each with what makes it apply.
 
   cardea authz-check policies/ --source prod/frontend --to prod/api --label app=api --path /api/orders`,
   flags: FLAGS,
@@ -67,16 +72,20 @@ async function authzCheck(values: FlagValues, terminal: Terminal): Promise<numbe
   const program = await compileIstioPaths(values.positional, mesh);
   const file = values.string("request");
   const input = file === undefined ? inputOfFlags(values, mesh.trustDomain) : await readRequest(file, terminal);
-  const explanation = explain(program, input);
+  const { explanation, destination } = explain(program, input);
+  const policies = applyingPolicies(program.documents, mesh, destination, input);
   terminal.out(
     values.string("format") === "json"
-      ? prettyJson(explanation as unknown as JsonObject)
-      : explanationText(explanation, program.documents),
+      ? prettyJson({ ...explanation, policies } as unknown as JsonObject)
+      : explanationText(explanation, program.documents, policies),
   );
   return values.bool("fail") && !explanation.decision.allowed ? 1 : 0;
 }
 
-function explain(program: IstioProgram, input: JsonObject): IstioExplanation {
+function explain(
+  program: IstioProgram,
+  input: JsonObject,
+): { readonly explanation: IstioExplanation; readonly destination: Destination } {
   if (program.rateLimits.length > 0) {
     // A count means nothing here: a request alone is always within its limit.
     const modules = program.modules.map(({ file, text }) => ({
@@ -91,8 +100,9 @@ function explain(program: IstioProgram, input: JsonObject): IstioExplanation {
     data: { cardea: { tables: program.tables } },
   });
   const explanation = toIstioExplanation(policy.entrypoint(EXPLANATION_PATH).value({ input }));
-  if (explanation === undefined) throw new CommandError("the policies gave no decision");
-  return explanation;
+  const destination = toDestination(policy.entrypoint(DESTINATION_PATH).value({ input }));
+  if (explanation === undefined || destination === undefined) throw new CommandError("the policies gave no decision");
+  return { explanation, destination };
 }
 
 async function readRequest(file: string, terminal: Terminal): Promise<JsonObject> {

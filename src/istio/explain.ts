@@ -1,5 +1,6 @@
 import { isObject, type JsonObject, toJsonValue, type Value } from "../rego/value/index.ts";
 import { type IstioDecision, type IstioRuleName, toIstioDecision } from "./decision.ts";
+import { type ApplyingPolicy, applyingPolicyText } from "./applying.ts";
 import type { FieldValues, PolicyDocument } from "./policies.ts";
 
 /** A condition that did not hold. */
@@ -42,8 +43,9 @@ const REASONS = {
 
 /** An explanation in words, a few lines for a human. `documents` give the values that were asked for. */
 export function explanationText(
-  { decision, namespace, applying, nearest }: IstioExplanation,
+  { decision, namespace, nearest }: IstioExplanation,
   documents: readonly PolicyDocument[],
+  policies: readonly ApplyingPolicy[],
 ): string {
   const lines = [`${decision.allowed ? "ALLOWED" : "DENIED"}: ${REASONS[decision.reason]}`];
   if (decision.by !== undefined) lines.push(`  by ${ruleText(decision.by)}`);
@@ -56,9 +58,9 @@ export function explanationText(
   if (decision.dry_run_allowed !== decision.allowed) {
     lines.push(`  with the dry-run policies in force it would be ${decision.dry_run_allowed ? "allowed" : "denied"}`);
   }
-  lines.push(
-    `  destination: ${namespace === "" ? "unknown" : `namespace ${namespace}`}; ${applying.length} ${applying.length === 1 ? "rule applies" : "rules apply"}`,
-  );
+  lines.push(`  destination: ${namespace === "" ? "unknown" : `namespace ${namespace}`}`);
+  lines.push(policies.length === 0 ? "  no policy is for it" : "  policies for it, in the order they are asked:");
+  for (const policy of policies) lines.push(`    ${applyingPolicyText(policy)}`);
   return `${lines.join("\n")}\n`;
 }
 

@@ -20,6 +20,9 @@ explanation := {
 	],
 }
 
+# What policies are chosen by.
+destination := {"places": sort(places), "labels": labels_or_none, "peer": peer}
+
 default namespace_or_none := ""
 
 namespace_or_none := namespace

@@ -1,3 +1,4 @@
+export { type ApplyingPolicy, applyingPolicies, type Destination, toDestination } from "./applying.ts";
 export { type IstioDecision, type IstioReason, type IstioRuleName, toIstioDecision } from "./decision.ts";
 export { formatIstioDiagnostic, ISTIO_ERROR_CODES, type IstioDiagnostic, type IstioErrorCode } from "./diagnostic.ts";
 export { EXPLAINER, EXPLAINER_FILE } from "./explainer-rego.ts";
@@ -19,6 +20,7 @@ export {
   compileIstio,
   compileIstioInSteps,
   DECISION_PATH,
+  DESTINATION_PATH,
   EXPLANATION_PATH,
   IstioPolicyError,
   type IstioProgram,

@@ -190,12 +190,12 @@ function withoutHttp({ from, to, when }: RuleForm): RuleForm {
 }
 
 /** One way a policy reaches workloads: the key it is filed under in its namespace, and the labels that key says nothing of. */
-interface Place {
+export interface Place {
   readonly attachment: string;
   readonly rest: JsonObject | undefined;
 }
 
-function placesOf(
+export function placesOf(
   { attachment: { selector, targetRefs }, action }: AuthorizationPolicy,
   labelCounts: ReadonlyMap<string, number>,
 ): readonly Place[] {
@@ -218,7 +218,8 @@ function placesOf(
   return action === "DENY" ? [place, { attachment: "unlabelled", rest: place.rest }] : [place];
 }
 
-function countLabels(policies: readonly AuthorizationPolicy[]): ReadonlyMap<string, number> {
+/** How many policies select each label. */
+export function countLabels(policies: readonly AuthorizationPolicy[]): ReadonlyMap<string, number> {
   const counts = new Map<string, number>();
   for (const policy of policies)
     for (const [key, value] of policy.attachment.selector) increment(counts, `${key}=${value}`);

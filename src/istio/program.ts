@@ -12,6 +12,8 @@ import { DEFAULT_MESH, type MeshSettings } from "./settings.ts";
 export const DECISION_PATH: readonly string[] = ["cardea", "istio", "decision"];
 /** Where they say why. */
 export const EXPLANATION_PATH: readonly string[] = ["cardea", "istio", "explanation"];
+/** Where they say what they choose policies by. */
+export const DESTINATION_PATH: readonly string[] = ["cardea", "istio", "destination"];
 /** Where the tables must be put in the base documents. */
 export const TABLES_PATH: readonly string[] = ["cardea", "tables"];
 

@@ -66,16 +66,7 @@ export class TokenRules {
    */
   for(input: JsonObject): readonly JwtRule[] {
     if (this.#ids.size === 0) return NONE;
-    const workload = workloadOf(input, this.#mesh);
-    const service = workload.isWaypoint ? serviceOf(member(input, "attributes")) : undefined;
-    const namespaces = new Set([this.#mesh.rootNamespace]);
-    if (workload.namespace !== undefined) namespaces.add(workload.namespace);
-    if (service !== undefined) namespaces.add(service.namespace);
-    const chosen = [...namespaces].flatMap((namespace) =>
-      (this.#byNamespace.get(namespace) ?? []).filter(({ attachment }) =>
-        this.#isAttached(attachment, namespace, workload, service?.name),
-      ),
-    );
+    const chosen = this.documentsFor(input);
     const key = chosen.map((document) => this.#ids.get(document)).join(",");
     let list = this.#lists.get(key);
     if (list === undefined) {
@@ -85,6 +76,20 @@ export class TokenRules {
       this.#lists.set(key, list);
     }
     return list;
+  }
+
+  /** The RequestAuthentications that are for the destination of an input document: the root namespace's first. */
+  documentsFor(input: JsonObject): readonly RequestAuthentication[] {
+    const workload = workloadOf(input, this.#mesh);
+    const service = workload.isWaypoint ? serviceOf(member(input, "attributes")) : undefined;
+    const namespaces = new Set([this.#mesh.rootNamespace]);
+    if (workload.namespace !== undefined) namespaces.add(workload.namespace);
+    if (service !== undefined) namespaces.add(service.namespace);
+    return [...namespaces].flatMap((namespace) =>
+      (this.#byNamespace.get(namespace) ?? []).filter(({ attachment }) =>
+        this.#isAttached(attachment, namespace, workload, service?.name),
+      ),
+    );
   }
 
   /** @source istio pilot/pkg/model/policyattachment.go */

@@ -69,6 +69,15 @@ describe("authz-check", () => {
     expect(code).toBe(0);
     expect(await cli(["authz", "check", ...args])).toMatchObject({ code, out });
     expect(out).toContain(`ALLOWED: an ALLOW rule matches\n  by ALLOW prod/p rule 0 (${folder}/p.yaml:6)\n`);
+    expect(out).toContain(
+      `  destination: namespace prod\n  policies for it, in the order they are asked:\n    ALLOW prod/p, 1 rule (${folder}/p.yaml:1): every workload of its namespace\n`,
+    );
+  });
+
+  test("says so where no policy is for the destination", async () => {
+    const { code, out } = await cli(["authz-check", folderOf({ "p.yaml": FRONTEND }), "--to=dev/api"]);
+    expect(code).toBe(0);
+    expect(out).toContain("  destination: namespace dev\n  no policy is for it\n");
   });
 
   test("names what came nearest, and what it lacked", async () => {
@@ -101,6 +110,7 @@ describe("authz-check", () => {
     expect(JSON.parse(out)).toMatchObject({
       decision: { allowed: true, by: { policy: "prod/p", rule: 0 } },
       namespace: "prod",
+      policies: [{ policy: "prod/p", action: "ALLOW", rules: 1, because: "every workload of its namespace" }],
     });
   });
 
