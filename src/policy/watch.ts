@@ -1,11 +1,15 @@
+import { createHash } from "node:crypto";
 import { type FSWatcher, watch } from "node:fs";
 import { readdir, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 
 export interface WatchOptions {
   readonly paths: readonly string[];
-  /** Called after changes have settled; never while an earlier call is under way. */
-  readonly onChange: () => Promise<void>;
+  /**
+   * Called after changes have settled; never while an earlier call is under way.
+   * @param print equal for whoever sees the same state of the same paths
+   */
+  readonly onChange: (print: string) => Promise<void>;
   /** Changes within this time of each other count as one. */
   readonly settleMs?: number;
   /** How long a file that is written in place must have been left alone: its writer may only have paused. */
@@ -87,7 +91,7 @@ export class PathWatcher {
       const print = await fingerprint(this.#options.paths);
       if (isSame(print, this.#print) || this.#isClosed || !this.#isSettled(print)) return;
       this.#print = print;
-      await this.#options.onChange();
+      await this.#options.onChange(digestOf(print));
     } finally {
       this.#isRunning = false;
       if (this.#isStale) {
@@ -114,6 +118,12 @@ export class PathWatcher {
 
 /** Size, time and inode of each file; undefined for one that is not there. */
 type Fingerprint = ReadonlyMap<string, { readonly sizeAndTime: string; readonly inode: number } | undefined>;
+
+function digestOf(print: Fingerprint): string {
+  return createHash("sha256")
+    .update(JSON.stringify([...print]))
+    .digest("base64");
+}
 
 function isSame(a: Fingerprint, b: Fingerprint): boolean {
   if (a.size !== b.size) return false;

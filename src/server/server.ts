@@ -226,7 +226,7 @@ export class CardeaServer {
     if (!watches || paths.length === 0) return;
     this.#watcher = new PathWatcher({
       paths: paths.map((path) => splitPrefix(path).path),
-      onChange: () => this.reload(),
+      onChange: (print) => this.reload(print),
     });
     await this.#watcher.start();
   }
@@ -235,10 +235,12 @@ export class CardeaServer {
    * Reads the paths again. What does not load or compile changes nothing: the last good policies serve on. One reload runs
    * at a time; however many are asked for meanwhile, one more follows, which sees the last state. A worker asks for it, and
    * has not read anything yet when this resolves.
+   *
+   * @param print of the change that was seen; without one the files are read whatever they are
    */
-  async reload(): Promise<void> {
+  async reload(print?: string): Promise<void> {
     if (this.#link.isWorker) {
-      this.#link.askForReload();
+      this.#link.askForReload(print);
       return;
     }
     this.#nextReload ??= this.#lastReload.then(() => {

@@ -67,6 +67,8 @@ export class Supervisor {
   #turns: Turn[] = [];
   #reload: Reload | undefined;
   #gathering: NodeJS.Timeout | undefined;
+  /** Of the last change that some worker saw. */
+  #seenPrint: string | undefined;
   /** How often files were read anew, by all and when each worker began. */
   #reloads = 0;
   readonly #reloadsBefore = new Map<number, number>();
@@ -160,6 +162,10 @@ export class Supervisor {
         });
         return;
       case "stale":
+        // All see a change, each in its time. Files that were read since must not be read again: that would undo what the
+        // REST API has written meanwhile.
+        if (message.print !== undefined && message.print === this.#seenPrint) return;
+        this.#seenPrint = message.print ?? this.#seenPrint;
         this.#gathering ??= setTimeout(() => {
           this.#gathering = undefined;
           this.#enqueue({ kind: "reload" });

@@ -83,8 +83,8 @@ export class WorkerLink {
   }
 
   /** All workers read the files again, in one turn among those who write: a write is before it in all of them, or after. */
-  askForReload(): void {
-    tell({ kind: "stale" });
+  askForReload(print: string | undefined): void {
+    tell({ kind: "stale", print });
   }
 
   /** What changes together is told together. */

@@ -17,8 +17,8 @@ export type FromWorker =
   | { readonly kind: "sum"; readonly question: number }
   /** The REST API wrote to it. */
   | { readonly kind: "base"; readonly text: string }
-  /** Its files have changed, or somebody says so. */
-  | { readonly kind: "stale" }
+  /** Its files have changed, to what the print stands for, or somebody says so. */
+  | { readonly kind: "stale"; readonly print: string | undefined }
   /** Its answer to `reload`: whether what it reads took over. */
   | { readonly kind: "reloaded"; readonly isGood: boolean }
   /** How it is, as JSON text of its status. */

@@ -172,6 +172,37 @@ describe("watching", () => {
     }
   });
 
+  // Workers tell by it whether they speak of one change.
+  test("whoever sees the same state of the same paths calls it the same", async () => {
+    await put({ "p.rego": "package p" });
+    const prints: string[][] = [[], []];
+    const both = [changes(), changes()];
+    const watchers = both.map(
+      ({ onChange }, i) =>
+        new PathWatcher({
+          paths: [root],
+          onChange: async (print) => {
+            prints[i]?.push(print);
+            await onChange();
+          },
+          settleMs: 5 + 20 * i,
+          pollMs: 50,
+        }),
+    );
+    await Promise.all(watchers.map((watcher) => watcher.start()));
+    try {
+      for (let i = 1; i <= 2; i++) {
+        await put({ "..new": `package p${i}` });
+        await rename(join(root, "..new"), join(root, "p.rego"));
+        await Promise.all(both.map(({ next }) => next()));
+      }
+      expect(prints[0]).toEqual(prints[1]);
+      expect(new Set(prints[0]).size).toBe(2);
+    } finally {
+      for (const watcher of watchers) watcher.close();
+    }
+  });
+
   // attacks.json config-002: half a policy may be legal, and lack a rule.
   test("a file that is written in place is read once it is left alone", async () => {
     await put({ "p.rego": "package p" });
