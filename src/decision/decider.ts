@@ -10,7 +10,14 @@ import {
   type TokenRule,
 } from "../identity/index.ts";
 import { DECISION_PATH, type IstioDecision, toIstioDecision } from "../istio/index.ts";
-import { type Entrypoint, type PolicyStore, type Snapshot, valueAt } from "../policy/index.ts";
+import {
+  type Entrypoint,
+  lookingAhead,
+  openingsNoted,
+  type PolicyStore,
+  type Snapshot,
+  valueAt,
+} from "../policy/index.ts";
 import {
   CompileError,
   EvalError,
@@ -23,7 +30,7 @@ import {
   type Solution,
   Suspension,
 } from "../rego/engine/index.ts";
-import { type JsonObject, toJsonText, type Value } from "../rego/value/index.ts";
+import { getKey, isObject, type JsonObject, toJsonText, type Value } from "../rego/value/index.ts";
 import { type Logger, redactCredentials, type Span } from "../telemetry/index.ts";
 import type { Outcome } from "./outcome.ts";
 import { envoyMetadataOf, type Subject, tokenRequestOf } from "./subject.ts";
@@ -108,6 +115,14 @@ export interface Ruled {
   readonly account: Account | undefined;
   /** For clients who are over a limit: one set of headers for each. */
   readonly exhausted: readonly Readonly<Record<string, string>>[];
+  /** Of a denial: when the same request would be let in, as a schedule opens then. */
+  readonly opening: Opening | undefined;
+}
+
+export interface Opening {
+  /** Milliseconds since the epoch. */
+  readonly atMs: number;
+  readonly afterMs: number;
 }
 
 const NO_CHANGES: HeaderChanges = { set: {}, remove: [] };
@@ -174,16 +189,16 @@ export class Ruling {
     const { identity, entrypoint } = this.#options;
     const { input } = subject;
     const gone = this.#callOutcome();
-    if (gone !== undefined) return { outcome: gone, input, headers: NO_CHANGES, account: undefined, exhausted: [] };
+    if (gone !== undefined) return { ...NOBODY, outcome: gone, input };
     const hasTokens = identity !== undefined && (identity.trustsEnvoy || identity.rules.length > 0);
     if (this.snapshot.declared !== undefined || hasTokens) return this.#rulePhases(subject);
     const memo = new Map<string, Value>();
     return whenKnown(this.#evaluate(entrypoint, input, memo), (outcome) => ({
+      ...NOBODY,
       outcome,
       input,
-      headers: NO_CHANGES,
-      account: undefined,
       exhausted: this.#exhausted(memo),
+      opening: this.#opening(outcome, memo, [[entrypoint, input]]),
     }));
   }
 
@@ -195,42 +210,89 @@ export class Ruling {
     const { headers } = authentication;
     if (authentication.kind === "refused") {
       const account: Account = { layer: "identity", mesh: undefined };
-      return { outcome: authentication, input, headers, account, exhausted: [] };
+      return { ...NOBODY, outcome: authentication, input, headers, account };
     }
     const known: Subject =
       authentication.kind === "authenticated"
         ? withIdentity(subject, identityDocument(authentication.identity) as JsonObject)
         : subject;
     const decided = await this.#decide(known);
-    const { account, exhausted } = decided;
     const isDenied = decided.outcome.kind === "mesh" && !decided.outcome.decision.allowed;
     // ANONYMOUS itself stands for requests of which nobody wanted a token.
     const isWithoutToken = authentication.kind === "anonymous" && authentication !== ANONYMOUS;
     const outcome = (isDenied && isWithoutToken ? identity?.authenticator.missingToken : undefined) ?? decided.outcome;
-    return { outcome, input: decided.input, headers, account, exhausted };
+    return { ...decided, outcome, headers, opening: outcome === decided.outcome ? decided.opening : undefined };
   }
 
-  async #decide({ input, attributes }: Subject): Promise<Pick<Ruled, "outcome" | "input" | "account" | "exhausted">> {
+  async #decide({ input, attributes }: Subject): Promise<Omit<Ruled, "headers">> {
     const { declared } = this.snapshot;
+    const asked: [Entrypoint, JsonObject][] = [];
     // Shared, so that both layers count a request against a limit only once.
     const memo = new Map<string, Value>();
     let mesh: IstioDecision | undefined;
     if (declared?.decides === true) {
       const meshInput = attributes === input["attributes"] ? input : { ...input, attributes: attributes ?? {} };
       const outcome = await this.#evaluate(MESH, meshInput, memo);
+      asked.push([MESH, meshInput]);
       mesh = outcome.kind === "value" ? toIstioDecision(outcome.value) : undefined;
       if (mesh === undefined) {
         const fault = outcome.kind === "value" ? failure(new Error("malformed decision document")) : outcome;
-        return { outcome: fault, input, account: { layer: "mesh", mesh }, exhausted: [] };
+        return { ...NOBODY, outcome: fault, input, account: { layer: "mesh", mesh } };
       }
-      if (!mesh.allowed || !this.#asksRego()) {
+      const asksRego = this.#asksRego();
+      if (asksRego) asked.push([this.#options.entrypoint, input]);
+      if (!mesh.allowed || !asksRego) {
+        const decided: Outcome = { kind: "mesh", decision: mesh };
         const exhausted = this.#exhausted(memo);
-        return { outcome: { kind: "mesh", decision: mesh }, input, account: { layer: "mesh", mesh }, exhausted };
+        const opening = this.#opening(decided, memo, asked);
+        return { outcome: decided, input, account: { layer: "mesh", mesh }, exhausted, opening };
       }
-    }
+    } else asked.push([this.#options.entrypoint, input]);
     const outcome = await this.#evaluate(this.#options.entrypoint, input, memo);
     const account: Account | undefined = declared === undefined ? undefined : { layer: "rego", mesh };
-    return { outcome, input, account, exhausted: this.#exhausted(memo) };
+    return { outcome, input, account, exhausted: this.#exhausted(memo), opening: this.#opening(outcome, memo, asked) };
+  }
+
+  /**
+   * When a denied request would be let in. Some schedules are closed; whether nothing else is against the request shows when
+   * the same is asked, of all that must agree, for a time at which one opens.
+   */
+  #opening(
+    outcome: Outcome,
+    memo: ReadonlyMap<string, Value>,
+    asked: readonly (readonly [Entrypoint, JsonObject])[],
+  ): Opening | undefined {
+    const { declared } = this.snapshot;
+    if ((memo.size === 0 && declared === undefined) || letsIn(outcome) !== false) return undefined;
+    const [[, input]] = asked as readonly [readonly [Entrypoint, JsonObject]];
+    const nowNs = this.#nowNs(input);
+    const openings = new Set([...(declared?.openings(nowNs) ?? []), ...openingsNoted(memo)]);
+    if (openings.size === 0) return undefined;
+    const soonest = [...openings].sort((a, b) => (a < b ? -1 : 1)).slice(0, MAX_OPENINGS);
+    const ahead = lookingAhead(memo);
+    const opensNs = soonest.find((ns) =>
+      asked.every(([what, about]) => this.#letsInAt(ns, what, about, new Map(ahead))),
+    );
+    if (opensNs === undefined) return undefined;
+    const atMs = Number(opensNs / NS_PER_MS);
+    return { atMs, afterMs: atMs - Number(nowNs / NS_PER_MS) };
+  }
+
+  /** Nothing of it is recorded. False, too, where it cannot be known at once. */
+  #letsInAt(nowNs: bigint, entrypoint: Entrypoint, input: JsonObject, memo: Map<string, Value>): boolean {
+    const options = {
+      ...this.#evaluateOptions(input, memo),
+      nowNs,
+      print: () => undefined,
+      nondeterministic: undefined,
+    };
+    try {
+      const value = this.#prepare(entrypoint).value(options);
+      if (value === undefined) return false;
+      return entrypoint === MESH ? toIstioDecision(value)?.allowed === true : letsIn({ kind: "value", value }) === true;
+    } catch {
+      return false;
+    }
   }
 
   /** Where only declarative policies are loaded, they decide alone. */
@@ -365,16 +427,20 @@ export class Ruling {
     }
   }
 
+  /** The time of the decision. */
+  #nowNs(input: JsonObject): bigint {
+    return (this.#options.timeFromRequest ? requestTimeNs(input) : undefined) ?? BigInt(Date.now()) * NS_PER_MS;
+  }
+
   #evaluateOptions(input: JsonObject, memo: Map<string, Value>): EvaluateOptions & { readonly deadlineMs: number } {
-    const { limits, runtime, env, logger, timeFromRequest } = this.#options;
-    const nowNs = timeFromRequest ? requestTimeNs(input) : undefined;
+    const { limits, runtime, env, logger } = this.#options;
     const nowMs = Date.now();
     return {
       input,
       runtime,
       env,
       memo,
-      nowNs: nowNs ?? BigInt(nowMs) * 1_000_000n,
+      nowNs: this.#nowNs(input),
       deadlineMs: Math.min(this.#call.deadlineMs, nowMs + limits.evaluationMs),
       maxSteps: limits.evaluationSteps,
       print: (line, at) =>
@@ -386,7 +452,20 @@ export class Ruling {
   }
 }
 
+const NS_PER_MS = 1_000_000n;
+/** Openings that a denied request is tried for: each costs what deciding it did. */
+const MAX_OPENINGS = 3;
+const NOBODY = { headers: NO_CHANGES, account: undefined, exhausted: [], opening: undefined } as const;
 const ANONYMOUS: Authentication = { kind: "anonymous", headers: NO_CHANGES };
+
+/** Whether an outcome allows or denies; undefined for what is neither. */
+function letsIn(outcome: Outcome): boolean | undefined {
+  if (outcome.kind === "mesh") return outcome.decision.allowed;
+  if (outcome.kind !== "value") return undefined;
+  const { value } = outcome;
+  const verdict = isObject(value) ? getKey(value, "allowed") : value;
+  return typeof verdict === "boolean" ? verdict : undefined;
+}
 
 /** The identity stands beside what the plugin shows, in a place of its own. */
 function withIdentity({ input, attributes }: Subject, identity: JsonObject): Subject {

@@ -2,9 +2,17 @@ import type { Ruled } from "../decision/index.ts";
 import { type Decision, MESH_DENIAL, NO_CHANGES, type RequestChanges } from "./decision.ts";
 import type { HeaderPair } from "./decision-form.ts";
 
-/** Adds to a decision what identity and rate limits have to say, whoever decided. */
-export function amend(decision: Decision, { headers, exhausted }: Pick<Ruled, "headers" | "exhausted">): Decision {
-  const amended = exhausted.length === 0 ? decision : withLimits(decision, exhausted);
+/** Adds to a decision what identity, rate limits and schedules have to say, whoever decided. */
+export function amend(
+  decision: Decision,
+  { headers, exhausted, opening }: Pick<Ruled, "headers" | "exhausted" | "opening">,
+): Decision {
+  const amended =
+    exhausted.length > 0
+      ? withLimits(decision, exhausted)
+      : opening === undefined
+        ? decision
+        : withOpening(decision, opening);
   const changesHeaders = headers.remove.length > 0 || Object.keys(headers.set).length > 0;
   return changesHeaders ? withHeaders(amended, headers) : amended;
 }
@@ -29,6 +37,20 @@ function withLimits(decision: Decision, exhausted: Ruled["exhausted"]): Decision
       ? { ...answer, headers: [...answer.headers, ...added] }
       : { headers: added, body: "Too many requests", httpStatus: 429 },
   };
+}
+
+/**
+ * Who was only early learns when to come back. A denial without an answer of its own, and the mesh's, says it in words as
+ * well; what a policy answers keeps its body, and its `Retry-After` if it has one.
+ */
+function withOpening(decision: Decision, { atMs, afterMs }: NonNullable<Ruled["opening"]>): Decision {
+  if (decision.verdict !== "deny") return decision;
+  const { body, headers, httpStatus } = decision.answer ?? { ...MESH_DENIAL, body: "access denied" };
+  if (headers.some(({ key }) => key.toLowerCase() === "retry-after")) return decision;
+  const isOwn = decision.answer !== undefined && decision.answer !== MESH_DENIAL;
+  const retryAfter = { key: "Retry-After", value: String(Math.ceil(afterMs / 1000)) };
+  const opens = `${body}: opens at ${new Date(atMs).toISOString().replace(".000Z", "Z")}`;
+  return { ...decision, answer: { httpStatus, body: isOwn ? body : opens, headers: [...headers, retryAfter] } };
 }
 
 /**

@@ -5,11 +5,13 @@ import {
   type IstioProgram,
   type JwtRule,
   type MeshSettings,
+  type PolicyDocument,
   type ReadLimits,
   TABLES_PATH,
   TokenRules,
 } from "../istio/index.ts";
 import { isJsonObject, type JsonObject, setOwn, type Value } from "../rego/value/index.ts";
+import { compileSchedule, isOpen, nextOpening, type Schedule } from "../schedule/index.ts";
 import { LoadError } from "./errors.ts";
 import type { ModuleText } from "./module-text.ts";
 
@@ -33,6 +35,10 @@ export class Declared {
   /** Equal for documents that need the same compiled modules and builtins; their tables may differ. */
   readonly shape: string;
   readonly #tokenRules: TokenRules;
+  /** Those that policies ask. */
+  readonly #schedules: readonly Schedule[];
+  /** When they open, as of one minute: schedules know no shorter time. */
+  #openings: { readonly minute: bigint; readonly ns: readonly bigint[] } = { minute: -1n, ns: [] };
 
   private constructor(files: readonly ModuleText[], program: IstioProgram, { mesh, isDescribed }: MeshOptions) {
     this.files = files;
@@ -50,6 +56,8 @@ export class Declared {
       ]),
     ]);
     this.#tokenRules = new TokenRules(requestAuthentications, mesh);
+    const asked = schedulesAsked(documents);
+    this.#schedules = schedules.filter(({ name }) => asked.has(name)).map((schedule) => compileSchedule(schedule));
   }
 
   /** @throws {IstioPolicyError} */
@@ -79,6 +87,17 @@ export class Declared {
     return this.program.requestAuthentications.flatMap(({ jwtRules }) => jwtRules);
   }
 
+  /** When the schedules open that policies ask and that are closed now, nanoseconds since the epoch. */
+  openings(nowNs: bigint): readonly bigint[] {
+    if (this.#schedules.length === 0) return [];
+    const minute = nowNs / NS_PER_MINUTE;
+    if (this.#openings.minute !== minute) {
+      const closed = this.#schedules.filter((schedule) => !isOpen(schedule, nowNs));
+      this.#openings = { minute, ns: closed.flatMap((schedule) => nextOpening(schedule, nowNs) ?? []) };
+    }
+    return this.#openings.ns;
+  }
+
   /** Adds what the modules read: all of it theirs. @throws {LoadError} when base documents have something there. */
   addTables(data: Record<string, Value>): void {
     const [parent, name] = TABLES_PATH as readonly [string, string];
@@ -87,6 +106,20 @@ export class Declared {
       throw new LoadError("merge_conflict", `base documents at ${TABLES_PATH.join(".")}: merge error`);
     setOwn(data, parent, { ...siblings, [name]: this.program.tables });
   }
+}
+
+const NS_PER_MINUTE = 60_000_000_000n;
+
+/** Names of the schedules in conditions. */
+function schedulesAsked(documents: readonly PolicyDocument[]): ReadonlySet<string> {
+  const names = new Set<string>();
+  for (const document of documents) {
+    if (document.kind !== "AuthorizationPolicy") continue;
+    for (const { when } of document.rules)
+      for (const { attribute, values } of when)
+        if (attribute.kind === "schedule") for (const { text } of values) names.add(text);
+  }
+  return names;
 }
 
 export function sameFiles(a: readonly ModuleText[], b: readonly ModuleText[]): boolean {

@@ -39,6 +39,9 @@ export function commandBuiltins(program: Parameters<typeof extensionsOf>[0]): re
 }
 
 const TAKE = "cardea.ratelimit.take";
+const OPEN = "cardea.schedule.open";
+/** In what an evaluation remembers: it only looks ahead, so nothing is counted. */
+const AHEAD = "cardea\0ahead";
 const category = "cardea";
 const name = arg("name", operands.string, "its name");
 const key = arg("key", operands.any, "whom to count: a string, or any value by its JSON text");
@@ -59,6 +62,7 @@ export function extensionBuiltins({ schedules, limits }: Extensions, limiter: Li
     const memoKey = `${TAKE}\0${wanted}\0${text}`;
     const known = context.memo.get(memoKey);
     if (known !== undefined) return known as JsonObject;
+    if (context.memo.has(AHEAD)) return toValue(limit, notCounted(limit));
     if (!limiter.answersAtOnce) {
       const operand = { limit: { ...limit }, key: text };
       const verdict = context.io(memoKey, { kind: "host", name: TAKE, operand }) as JsonObject;
@@ -72,13 +76,18 @@ export function extensionBuiltins({ schedules, limits }: Extensions, limiter: Li
 
   return [
     defineBuiltin({
-      name: "cardea.schedule.open",
+      name: OPEN,
       category,
       about: "Tells whether a schedule is open at the time of the query.",
       nondeterministic: true,
       args: [name],
       result: result("result", types.boolean, "whether it is open"),
-      call: (context, wanted) => isOpen(scheduleOf(wanted), context.nowNs),
+      call: (context, wanted) => {
+        const schedule = scheduleOf(wanted);
+        const isOpenNow = isOpen(schedule, context.nowNs);
+        if (!isOpenNow) noteClosed(context, wanted, nextOpening(schedule, context.nowNs));
+        return isOpenNow;
+      },
     }),
     defineBuiltin({
       name: "cardea.schedule.next_opening",
@@ -115,6 +124,27 @@ export function extensionBuiltins({ schedules, limits }: Extensions, limiter: Li
       call: take,
     }),
   ];
+}
+
+type Memo = Parameters<Builtin["call"]>[0]["memo"];
+
+/** Limits are asked last: whoever looks ahead finds them as they were, or not asked, which is as good as within them. */
+function notCounted({ limit }: RateLimit): LimiterVerdict {
+  return { allowed: true, limit, remaining: limit, resetMs: 0, retryAfterMs: 0, failure: undefined };
+}
+
+function noteClosed({ memo }: { readonly memo: Memo }, name: string, opensNs: bigint | undefined): void {
+  if (opensNs !== undefined) memo.set(`${OPEN}\0${name}`, fromBigInt(opensNs));
+}
+
+/** When the schedules open that an evaluation found closed, nanoseconds since the epoch. */
+export function openingsNoted(memo: ReadonlyMap<string, Value>): readonly bigint[] {
+  return [...memo].flatMap(([name, value]) => (name.startsWith(`${OPEN}\0`) ? BigInt(value as number | bigint) : []));
+}
+
+/** What an evaluation remembers, for another that asks how it would end at a later time. */
+export function lookingAhead(memo: ReadonlyMap<string, Value>): Map<string, Value> {
+  return new Map([...[...memo].filter(([name]) => !name.startsWith(`${OPEN}\0`)), [AHEAD, true]]);
 }
 
 /** Headers for clients about the limits that a query found exhausted, of what its evaluation remembers. */

@@ -8,6 +8,8 @@ export {
   extensionHost,
   type Extensions,
   extensionsOf,
+  lookingAhead,
+  openingsNoted,
 } from "./extensions.ts";
 export { mergeInto } from "./data-document.ts";
 export { type BundleReply, BundleSource, type BundleSourceOptions, type BundleStatus } from "./bundle/bundle-source.ts";

@@ -523,6 +523,92 @@ describe("schedules and rate limits", () => {
     }
   });
 
+  const allow = (...rules: readonly object[]) => policy("p", { rules });
+  const inHours = { when: [{ key: "cardea.schedule", values: ["hours"] }] };
+  const rego = (text: string) => `package envoy.authz\n\ndefault allow := false\n\n${text}`;
+  // 2026-06-22, a Monday, 08:00 in Berlin: 44 hours later.
+  const MONDAY = { after: "158400", at: "opens at 2026-06-22T06:00:00Z" };
+
+  test.for<{ what: string; files: Record<string, string>; after?: string; body?: string }>([
+    {
+      what: "an ALLOW in hours",
+      files: { "p.yaml": allow(inHours) },
+      after: MONDAY.after,
+      body: `RBAC: access denied: ${MONDAY.at}`,
+    },
+    {
+      what: "a DENY out of hours",
+      files: {
+        "p.yaml": policy("p", {
+          action: "DENY",
+          rules: [{ when: [{ key: "cardea.schedule", notValues: ["hours"] }] }],
+        }),
+        "q.yaml": policy("q", { rules: [{}] }),
+      },
+      after: MONDAY.after,
+      body: `RBAC: access denied: ${MONDAY.at}`,
+    },
+    {
+      what: "Rego",
+      files: { "p.rego": rego('allow if cardea.schedule.open("hours")') },
+      after: MONDAY.after,
+      body: `access denied: ${MONDAY.at}`,
+    },
+    {
+      what: "an answer of Rego's own, which keeps its body",
+      files: {
+        "p.rego": rego('allow := {"allowed": cardea.schedule.open("hours"), "body": "come back", "http_status": 403}'),
+      },
+      after: MONDAY.after,
+      body: "come back",
+    },
+    {
+      what: "a Retry-After of Rego's own, which stays",
+      files: { "p.rego": rego('allow := {"allowed": cardea.schedule.open("hours"), "headers": {"retry-after": "7"}}') },
+      after: "7",
+    },
+    {
+      what: "both layers, where Rego agrees",
+      files: { "p.yaml": allow(inHours), "p.rego": rego('allow if input.attributes.request.http.method == "GET"') },
+      after: MONDAY.after,
+    },
+    { what: "both layers, where Rego never agrees", files: { "p.yaml": allow(inHours), "p.rego": rego("") } },
+    {
+      what: "a rule that lacks something else as well",
+      files: { "p.yaml": allow({ ...inHours, ...to("/elsewhere") }) },
+    },
+    { what: "no schedule that is asked", files: { "p.yaml": allow(to("/elsewhere")) } },
+    {
+      what: "a schedule that opens earlier and changes nothing",
+      files: {
+        "s.yaml": own("Schedule", "sunday", {
+          timeZone: "UTC",
+          windows: [{ days: ["Sun"], from: "00:00", to: "01:00" }],
+        }),
+        "p.yaml": allow(inHours, { ...to("/elsewhere"), when: [{ key: "cardea.schedule", values: ["sunday"] }] }),
+      },
+      after: MONDAY.after,
+    },
+  ])("closed, $what: when to come back is said where that is all it lacks", async ({ files, after, body }) => {
+    const { ask } = await serve({ "h.yaml": hours, ...files }, { time_source: "request" });
+    const response = await ask("/", { time: CLOSED });
+    expect(isAllowed(response)).toBe(false);
+    expect(headersOf(response)["Retry-After"] ?? headersOf(response)["retry-after"]).toBe(after);
+    if (body !== undefined) expect(response.deniedResponse?.body).toBe(body);
+  });
+
+  test("looking ahead counts against no limit", async () => {
+    const both = { when: [...inHours.when, { key: "cardea.rateLimit", values: ["few"] }] };
+    const { ask } = await serve(
+      { "h.yaml": hours, "l.yaml": limit("few"), "p.yaml": allow(both) },
+      { time_source: "request" },
+    );
+    for (let i = 0; i < 3; i++)
+      expect(headersOf(await ask("/", { time: CLOSED }))).toMatchObject({ "Retry-After": MONDAY.after });
+    const open = [await ask("/", { time: OPEN }), await ask("/", { time: OPEN }), await ask("/", { time: OPEN })];
+    expect(open.map(isAllowed)).toEqual([true, true, false]);
+  });
+
   test.for([
     { by: "an ALLOW", files: { "l.yaml": limit("few"), "p.yaml": policy("p", when("cardea.rateLimit", "few")) } },
     {
