@@ -7,6 +7,7 @@ import {
   type HeaderChanges,
   identityDocument,
   identityFromEnvoy,
+  refusedIdentityDocument,
   type TokenRule,
 } from "../identity/index.ts";
 import { DECISION_PATH, type IstioDecision, toIstioDecision } from "../istio/index.ts";
@@ -208,19 +209,22 @@ export class Ruling {
     const answer = identity === undefined ? ANONYMOUS : this.#authenticate(subject, identity);
     const authentication = answer instanceof Promise ? await answer : answer;
     const { headers } = authentication;
-    if (authentication.kind === "refused") {
+    const isReported = identity?.authenticator.reportsBadTokens === true;
+    if (authentication.kind === "refused" && !isReported) {
       const account: Account = { layer: "identity", mesh: undefined };
       return { ...NOBODY, outcome: authentication, input, headers, account };
     }
-    const known: Subject =
-      authentication.kind === "authenticated"
-        ? withIdentity(subject, identityDocument(authentication.identity) as JsonObject)
-        : subject;
-    const decided = await this.#decide(known);
+    const decided = await this.#decide(identified(subject, authentication));
     const isDenied = decided.outcome.kind === "mesh" && !decided.outcome.decision.allowed;
     // ANONYMOUS itself stands for requests of which nobody wanted a token.
     const isWithoutToken = authentication.kind === "anonymous" && authentication !== ANONYMOUS;
-    const outcome = (isDenied && isWithoutToken ? identity?.authenticator.missingToken : undefined) ?? decided.outcome;
+    const refusal =
+      authentication.kind === "refused"
+        ? authentication
+        : isWithoutToken
+          ? identity?.authenticator.missingToken
+          : undefined;
+    const outcome = (isDenied ? refusal : undefined) ?? decided.outcome;
     return { ...decided, outcome, headers, opening: outcome === decided.outcome ? decided.opening : undefined };
   }
 
@@ -465,6 +469,17 @@ function letsIn(outcome: Outcome): boolean | undefined {
   const { value } = outcome;
   const verdict = isObject(value) ? getKey(value, "allowed") : value;
   return typeof verdict === "boolean" ? verdict : undefined;
+}
+
+function identified(subject: Subject, authentication: Authentication): Subject {
+  switch (authentication.kind) {
+    case "anonymous":
+      return subject;
+    case "refused":
+      return withIdentity(subject, refusedIdentityDocument(authentication) as JsonObject);
+    case "authenticated":
+      return withIdentity(subject, identityDocument(authentication.identity) as JsonObject);
+  }
 }
 
 /** The identity stands beside what the plugin shows, in a place of its own. */

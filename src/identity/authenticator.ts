@@ -13,7 +13,7 @@ import {
   nameOf,
   RemoteKeySource,
 } from "./key-source.ts";
-import { type HeaderChanges, outputHeaders } from "./output-headers.ts";
+import { type HeaderChanges, outputHeaders, withoutTokens } from "./output-headers.ts";
 import { DEFAULT_SETTINGS, type IdentitySettings, type Introspection, type TokenRule } from "./rule.ts";
 import { findTokens, type FoundToken, isPreflight, type TokenRequest } from "./token-location.ts";
 import { VerdictCache } from "./verdict-cache.ts";
@@ -121,6 +121,11 @@ export class Authenticator {
     return [...this.#sources.values()].map((source) => source.status());
   }
 
+  /** Whether policies decide on requests with a token that is not good. */
+  get reportsBadTokens(): boolean {
+    return this.#settings.reportsBadTokens;
+  }
+
   /** What a request without a token gets when it is denied; undefined where the denial stands as it is. */
   get missingToken(): (Refusal & { readonly headers: HeaderChanges }) | undefined {
     if (this.#settings.missingTokenStatus !== 401) return undefined;
@@ -215,7 +220,8 @@ export class Authenticator {
       body: text,
       wwwAuthenticate: status === 401 ? challenge : undefined,
       reason: message,
-      headers: outputHeaders(rules),
+      // Whoever is behind takes a token that comes through for one that was verified.
+      headers: this.#settings.reportsBadTokens ? withoutTokens(rules) : outputHeaders(rules),
     };
   }
 

@@ -1,5 +1,5 @@
 import { type Claims, type RegisteredClaims, readRegistered, type StrictJson } from "../jwt/index.ts";
-import { refusalOf } from "./errors.ts";
+import { type RefusalCode, REFUSALS, refusalOf } from "./errors.ts";
 
 /** Who a request is from, as its token says. Plain data; policies see it as `input.cardea.identity`. */
 export interface Identity {
@@ -24,6 +24,13 @@ export function toIdentity(
   const { issuer, subject, audiences } = registered;
   const requestPrincipal = issuer === undefined || subject === undefined ? undefined : `${issuer}/${subject}`;
   return { claims, issuer, subject, audiences, requestPrincipal, spaceDelimitedClaims, verifiedBy };
+}
+
+/** What policies see of a token that is not good, under `input.cardea.identity`: never what the token says. */
+export function refusedIdentityDocument({ code, status }: { readonly code: RefusalCode; readonly status: number }): {
+  readonly [name: string]: StrictJson;
+} {
+  return { error: { code, status, description: REFUSALS[code].description } };
 }
 
 /** The identity as policies see it, under `input.cardea.identity`: unknown members are left out. */

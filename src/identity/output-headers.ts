@@ -1,5 +1,6 @@
 import { type Claims, splitToken } from "../jwt/index.ts";
 import type { TokenRule } from "./rule.ts";
+import { tokenHeadersOf } from "./token-location.ts";
 
 /** What happens to request headers on their way to the upstream. Names in lower case. */
 export interface HeaderChanges {
@@ -45,6 +46,13 @@ export function outputHeaders(
   }
   if (accepted?.header !== undefined && !accepted.rule.forwardOriginalToken) add(accepted.header);
   return { set, remove };
+}
+
+/** The same without a token, of which none may go on: whichever header one may have come in is removed. */
+export function withoutTokens(rules: readonly TokenRule[]): HeaderChanges {
+  const { set, remove } = outputHeaders(rules);
+  const carriers = rules.flatMap((rule) => tokenHeadersOf(rule).map(({ name }) => name.toLowerCase()));
+  return { set, remove: [...new Set([...remove, ...carriers])] };
 }
 
 function claimAt(claims: Claims, path: string): unknown {

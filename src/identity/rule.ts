@@ -38,6 +38,8 @@ export interface IdentitySettings {
   readonly algorithms: readonly string[];
   /** Refuse tokens that never expire. Istio accepts them. */
   readonly requiresExpiry: boolean;
+  /** A token that is not good ends nothing: policies see why, and decide as on a request without a token. */
+  readonly reportsBadTokens: boolean;
   /** 403 as in Istio, or 401. */
   readonly audienceStatus: 401 | 403;
   /** To a request without a token that is denied where tokens are looked for: 403 as in Istio, or 401. */
@@ -72,6 +74,7 @@ export const DEFAULT_SETTINGS: IdentitySettings = {
     ...["ES256", "ES384", "ES512", "EdDSA", "HS256", "HS384", "HS512"],
   ],
   requiresExpiry: false,
+  reportsBadTokens: false,
   audienceStatus: 403,
   missingTokenStatus: 403,
   maxVerifiedTokens: 10_000,

@@ -35,6 +35,7 @@ type Block = Readonly<Record<string, unknown>>;
  * | algorithms | all but none | accepted at all; a key decides which it may have signed with |
  * | leeway_s | 60 | of `exp` and `nbf` |
  * | require_exp | false | |
+ * | bad_tokens | refuse | or `report`: policies see `input.cardea.identity.error` and decide |
  * | audience_status | 403 | or 401 |
  * | missing_token_status | 403 | or 401 |
  * | max_verified_tokens | 10000 | cached verdicts |
@@ -56,6 +57,7 @@ export function readIdentityConfig(block: Block, maxTokenLength = DEFAULT_SETTIN
     algorithms: readAlgorithms(reader),
     leewaySec: reader.number("leeway_s", DEFAULT_SETTINGS.leewaySec),
     requiresExpiry: reader.boolean("require_exp", DEFAULT_SETTINGS.requiresExpiry),
+    reportsBadTokens: readBadTokens(reader),
     audienceStatus: readStatus(reader, "audience_status", DEFAULT_SETTINGS.audienceStatus),
     missingTokenStatus: readStatus(reader, "missing_token_status", DEFAULT_SETTINGS.missingTokenStatus),
     maxVerifiedTokens: Math.max(1, reader.number("max_verified_tokens", DEFAULT_SETTINGS.maxVerifiedTokens)),
@@ -73,6 +75,12 @@ function readAlgorithms(reader: BlockReader): readonly string[] {
   const unknown = algorithms.find((name) => !ALGORITHMS.has(name));
   if (unknown !== undefined) throw reader.wrong("algorithms", `${JSON.stringify(unknown)} is no signature algorithm`);
   return algorithms;
+}
+
+function readBadTokens(reader: BlockReader): boolean {
+  const what = reader.text("bad_tokens", "refuse");
+  if (what !== "refuse" && what !== "report") throw reader.wrong("bad_tokens", "must be refuse or report");
+  return what === "report";
 }
 
 function readStatus(reader: BlockReader, key: string, usual: 401 | 403): 401 | 403 {

@@ -29,17 +29,25 @@ const MAX_TOKENS = 8;
  * @see Envoy jwt_authn extractor.cc
  */
 export function findTokens(rule: TokenRule, request: TokenRequest): readonly FoundToken[] {
-  const isDefault = rule.fromHeaders.length + rule.fromParams.length + rule.fromCookies.length === 0;
   const found: FoundToken[] = [];
-  for (const { name, prefix } of isDefault ? DEFAULT_HEADERS : rule.fromHeaders) {
+  for (const { name, prefix } of tokenHeadersOf(rule)) {
     const header = name.toLowerCase();
     const token = tokenOf(fieldOf(request, header), prefix);
     if (token !== undefined) found.push({ token, header });
   }
-  const params = isDefault ? DEFAULT_PARAMS : rule.fromParams;
+  const params = isDefault(rule) ? DEFAULT_PARAMS : rule.fromParams;
   if (params.length > 0) found.push(...fromQuery(request.path, params));
   if (rule.fromCookies.length > 0) found.push(...fromCookies(request, rule.fromCookies));
   return found.slice(0, MAX_TOKENS);
+}
+
+/** The headers a rule looks for tokens in. */
+export function tokenHeadersOf(rule: TokenRule): TokenRule["fromHeaders"] {
+  return isDefault(rule) ? DEFAULT_HEADERS : rule.fromHeaders;
+}
+
+function isDefault({ fromHeaders, fromParams, fromCookies }: TokenRule): boolean {
+  return fromHeaders.length + fromParams.length + fromCookies.length === 0;
 }
 
 /** CORS preflights carry no credentials, and must be answered without any. */

@@ -313,6 +313,46 @@ describe("tokens", () => {
     expect(await metrics()).toContain('cardea_rulings_total{layer="identity",verdict="deny",policy="",rule=""} 2');
   });
 
+  describe("that are not good, where they are reported", () => {
+    const report = { identity: { bad_tokens: "report" } };
+    const expired = bearer(mint(key, { ...claims, exp: 1 }));
+    const removed = (reply: ReplyDocument): unknown => reply.okResponse?.["headersToRemove"];
+
+    test("policies see why, and no claim", async () => {
+      const rego = `package envoy.authz
+
+default allow := false
+
+allow if {
+	input.cardea.identity == {"error": {"code": "token_expired", "status": 401, "description": "The token has expired"}}
+	input.attributes.request.http.path == "/renew"
+}`;
+      const { ask, log } = await serve({ "t.yaml": authentication(), "p.rego": rego }, report);
+      const renewing = await ask("/renew", expired);
+      expect(isAllowed(renewing)).toBe(true);
+      // Whoever is behind must not take it for a verified one, nor what the client says of its role.
+      expect(removed(renewing)).toEqual(["x-role", "authorization"]);
+      expect(log.at(-1)).toMatchObject({ input: { cardea: { identity: { error: { code: "token_expired" } } } } });
+      expect(isAllowed(await ask("/other", expired))).toBe(false);
+      expect(isAllowed(await ask("/renew", bearer(mint(makeKey("a"), claims))))).toBe(false);
+      expect(isAllowed(await ask("/renew"))).toBe(false);
+    });
+
+    test("policy documents decide as on a request without a token, and what they deny is refused as ever", async () => {
+      const forwarding = authentication({ jwks: keySetOf(key), forwardOriginalToken: true });
+      const { ask } = await serve({ "t.yaml": forwarding, "p.yaml": admins }, report);
+      const open = await ask("/public", expired);
+      expect([isAllowed(open), removed(open)]).toEqual([true, ["x-role", "authorization"]]);
+      for (const path of ["/mine", "/admin"]) {
+        const reply = await ask(path, expired);
+        expect([path, statusOf(reply), reply.deniedResponse?.body]).toEqual([path, 401, "Jwt is expired"]);
+        expect(headersOf(reply)["www-authenticate"]).toMatch(/^Bearer error="invalid_token"/);
+      }
+      const good = await ask("/mine", bearer(mint(key, claims)));
+      expect([isAllowed(good), removed(good)]).toEqual([true, undefined]);
+    });
+  });
+
   test("travel in headers, parameters and cookies, and go no further than they are told to", async () => {
     const removed = (reply: ReplyDocument): readonly string[] =>
       (reply.okResponse?.["headersToRemove"] as readonly string[] | undefined) ?? [];

@@ -18,6 +18,7 @@ describe("readIdentityConfig", () => {
         algorithms: ["ES256"],
         leeway_s: 5,
         require_exp: true,
+        bad_tokens: "report",
         audience_status: 401,
         keys: { refresh_s: 60, stale_s: 3600, allow_http: true, blocked_ranges: [], colour: "blue" },
         introspection: [{ endpoint: "https://issuer.test/i", client_id: "c", client_secret: "s", cache_s: 10 }],
@@ -28,6 +29,7 @@ describe("readIdentityConfig", () => {
     expect(config).toMatchObject({
       trustsEnvoy: true,
       settings: {
+        reportsBadTokens: true,
         maxTokenLength: 1000,
         algorithms: ["ES256"],
         leewaySec: 5,
@@ -43,6 +45,7 @@ describe("readIdentityConfig", () => {
   test.for([
     [{ algorithms: ["none"] }, 'cardea.identity.algorithms: "none" is no signature algorithm'],
     [{ leeway_s: -1 }, "cardea.identity.leeway_s: must be a number, not negative"],
+    [{ bad_tokens: "ignore" }, "cardea.identity.bad_tokens: must be refuse or report"],
     [{ audience_status: 200 }, "cardea.identity.audience_status: must be 401 or 403"],
     [{ require_exp: "yes" }, "cardea.identity.require_exp: must be true or false"],
     [{ keys: [] }, "cardea.identity.keys: must be an object"],
