@@ -1,3 +1,4 @@
+import { formatModule, parseModule } from "../rego/syntax/index.ts";
 import { EVALUATOR_FILE } from "./evaluator-rego.ts";
 import { type IstioProgram, LIMITS_FILE, NO_LIMITS } from "./program.ts";
 
@@ -40,13 +41,20 @@ export function exportRego(program: IstioProgram): ExportedRego {
   const limits = rateLimits.length > 0 ? NO_LIMITS.slice(NO_LIMITS.indexOf("within_limit")) : "";
   // Through a function, the type checker does not hold the rules to the members these tables happen to have.
   const table = `tables := object.union(\n${JSON.stringify(tables, null, "\t")},\n{})\n`;
-  const module = `${head}${body}\n${ALLOW}\n${limits === "" ? "" : `${limits}\n`}${table}`;
+  const module = formatted(`${head}${body}\n${ALLOW}\n${limits === "" ? "" : `${limits}\n`}${table}`);
   const files = new Map([
     [EVALUATOR_FILE, `${head}${evaluator}\n${ALLOW}`],
     ...(rateLimits.length > 0 ? [[LIMITS_FILE, NO_LIMITS] as const] : []),
     ["data.json", `${JSON.stringify({ cardea: { tables } }, null, 1)}\n`],
   ]);
   return { module, files, caveats };
+}
+
+/** As `opa fmt` prints it. */
+function formatted(text: string): string {
+  const parsed = parseModule({ file: EVALUATOR_FILE, text }, { version: "v1" });
+  if (parsed.diagnostics !== undefined) throw new TypeError("the exported module does not parse");
+  return formatModule(parsed.value, { target: "v1" });
 }
 
 const ALLOW = `default allow := false

@@ -160,6 +160,7 @@ describe("export", () => {
     const folder = folderOf({ "p.yaml": FRONTEND });
     const exported = await cli(["export", folder]);
     expect(exported).toMatchObject({ code: 0, err: "" });
+    expect(await cli(["fmt", "--list", folderOf({ "m.rego": exported.out })])).toMatchObject({ code: 0, out: "" });
     const input = {
       attributes: {
         source: { principal: "spiffe://cluster.local/ns/prod/sa/web" },
