@@ -4,7 +4,7 @@ import { formatIstioDiagnostic, type IstioDiagnostic } from "./diagnostic.ts";
 import { EVALUATOR_FILE, evaluator } from "./evaluator-rego.ts";
 import { EXPLAINER, EXPLAINER_FILE } from "./explainer-rego.ts";
 import { lowerTables } from "./lower.ts";
-import type { AuthorizationPolicy, PolicyDocument, RateLimit, RequestAuthentication, Schedule } from "./policies.ts";
+import type { PolicyDocument, RateLimit, RequestAuthentication, Schedule } from "./policies.ts";
 import { type ForeignDocument, type PolicyText, type ReadLimits, readPoliciesInSteps } from "./read.ts";
 import { DEFAULT_MESH, type MeshSettings } from "./settings.ts";
 
@@ -27,8 +27,6 @@ export interface IstioProgram {
   readonly requestAuthentications: readonly RequestAuthentication[];
   readonly schedules: readonly Schedule[];
   readonly rateLimits: readonly RateLimit[];
-  /** CUSTOM policies: in the mesh they call Cardea, here they decide nothing. */
-  readonly custom: readonly AuthorizationPolicy[];
   readonly foreign: readonly ForeignDocument[];
 }
 
@@ -87,7 +85,6 @@ export function* compileIstioInSteps({ files, mesh = DEFAULT_MESH, limits }: Com
     requestAuthentications: ofKind(documents, "RequestAuthentication"),
     schedules,
     rateLimits,
-    custom: ofKind(documents, "AuthorizationPolicy").filter(({ action }) => action === "CUSTOM"),
     foreign,
   };
 }
