@@ -195,9 +195,10 @@ export class Ruling {
     if (this.snapshot.declared !== undefined || hasTokens) return this.#rulePhases(subject);
     const memo = new Map<string, Value>();
     return whenKnown(this.#evaluate(entrypoint, input, memo), (outcome) => ({
-      ...NOBODY,
       outcome,
       input,
+      headers: NO_CHANGES,
+      account: undefined,
       exhausted: this.#exhausted(memo),
       opening: this.#opening(outcome, memo, [[entrypoint, input]]),
     }));
@@ -225,7 +226,9 @@ export class Ruling {
           ? identity?.authenticator.missingToken
           : undefined;
     const outcome = (isDenied ? refusal : undefined) ?? decided.outcome;
-    return { ...decided, outcome, headers, opening: outcome === decided.outcome ? decided.opening : undefined };
+    const { account, exhausted } = decided;
+    const opening = outcome === decided.outcome ? decided.opening : undefined;
+    return { outcome, input: decided.input, headers, account, exhausted, opening };
   }
 
   async #decide({ input, attributes }: Subject): Promise<Omit<Ruled, "headers">> {
