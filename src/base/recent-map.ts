@@ -18,6 +18,11 @@ export class RecentMap<K extends string | number, V> {
     return this.#young.size + this.#old.size;
   }
 
+  /** Of what it has not forgotten. */
+  keys(): readonly K[] {
+    return [...this.#old.keys(), ...this.#young.keys()];
+  }
+
   get(key: K): V | undefined {
     const value = this.#young.get(key);
     if (value !== undefined) return value;

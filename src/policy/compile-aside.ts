@@ -1,4 +1,5 @@
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from "node:worker_threads";
+import type { Steps } from "../base/index.ts";
 import {
   type Capabilities,
   compileInSteps,
@@ -59,7 +60,7 @@ export function asideCompiler(options: CompilerOptions, { program, onFailure }: 
       try {
         const task = { modules, version, keepPrint, capabilities, queries };
         const image = yield* waitFor(imageFromThread(program, task, signal));
-        if (image !== undefined) return yield* policyOfImage(image, here);
+        if (image !== undefined) return yield* loaded(image, here);
       } catch (cause) {
         signal.throwIfAborted();
         if (isOutOfMemory(cause))
@@ -71,29 +72,41 @@ export function asideCompiler(options: CompilerOptions, { program, onFailure }: 
   };
 }
 
+/** What is not taken from a port that stays open is never freed. */
+function* loaded(image: MessagePort, here: Parameters<typeof policyOfImage>[1]): Steps<Policy> {
+  try {
+    return yield* policyOfImage(received(image), here);
+  } finally {
+    image.close();
+  }
+}
+
 /**
- * @returns undefined where something is wrong with the modules, which compiling them here will say
+ * @returns where its pieces lie; undefined where something is wrong with the modules, which compiling them here will say
  * @throws what the thread died of
  */
 async function imageFromThread(
   program: URL,
   task: Omit<ThreadTask, "port">,
   signal: AbortSignal,
-): Promise<Iterable<PolicyPiece> | undefined> {
+): Promise<MessagePort | undefined> {
+  signal.throwIfAborted();
   const { port1, port2 } = new MessageChannel();
   const workerData: ThreadTask = { ...task, port: port2 };
   const worker = new Worker(program, { workerData, transferList: [port2] });
   const stop = (): void => void worker.terminate();
   signal.addEventListener("abort", stop);
   const timer = setTimeout(stop, THREAD_TIMEOUT_MS);
+  let end: ThreadEnd | undefined;
   try {
-    const end = await new Promise<ThreadEnd>((resolve, reject) => {
+    end = await new Promise<ThreadEnd>((resolve, reject) => {
       worker.once("message", resolve);
       worker.once("error", reject);
       worker.once("exit", (code) => reject(new Error(`the thread ended early, with code ${code}`)));
     });
-    return end === "done" ? received(port1) : undefined;
+    return end === "done" ? port1 : undefined;
   } finally {
+    if (end !== "done") port1.close();
     clearTimeout(timer);
     signal.removeEventListener("abort", stop);
     stop();
@@ -107,7 +120,6 @@ function* received(port: MessagePort): Generator<PolicyPiece> {
     if (next === undefined) break;
     yield next.message;
   }
-  port.close();
 }
 
 function isOutOfMemory(cause: unknown): boolean {

@@ -49,9 +49,10 @@ export function* waitFor<T>(promise: Promise<T>): WaitingSteps<T> {
   throw result?.reason;
 }
 
-/** Drives work in slices. @throws the signal's reason, between slices, once it is aborted. */
+/** Drives work in slices. @throws the signal's reason, before a slice, once it is aborted. */
 export async function inSlices<T>(steps: WaitingSteps<T>, pace: Pace, signal?: AbortSignal): Promise<T> {
   for (;;) {
+    signal?.throwIfAborted();
     const untilMs = pace.nowMs() + pace.sliceMs;
     do {
       const { done, value } = steps.next();
@@ -59,6 +60,5 @@ export async function inSlices<T>(steps: WaitingSteps<T>, pace: Pace, signal?: A
       if (value instanceof Promise) await value;
     } while (pace.nowMs() < untilMs);
     await pace.pause();
-    signal?.throwIfAborted();
   }
 }

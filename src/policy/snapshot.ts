@@ -1,3 +1,4 @@
+import { RecentMap } from "../base/index.ts";
 import {
   entrypointText,
   type MissingDocument,
@@ -14,8 +15,8 @@ export type Entrypoint =
   | { readonly kind: "path"; readonly path: readonly (string | number)[] }
   | { readonly kind: "query"; readonly text: string };
 
-/** What the next snapshot is compiled for. A client that asks ever other things must not grow it. */
-const MAX_ASKED = 256;
+/** Queries of one snapshot. A client of the API that asks ever other things must not grow it. */
+const MAX_QUERIES = 256;
 
 /** A module's first statement is its package. */
 const SYSTEM_PACKAGE = /^(?:\s|#[^\n]*\n)*package\s+system(?=[.[\s]|$)/;
@@ -36,12 +37,11 @@ export class Snapshot {
   readonly declared: Declared | undefined;
   /** Whether some module may decide requests: those below `data.system` serve logging and the API. */
   readonly hasDecidingModules: boolean;
-  readonly #queries = new Map<string, Query>();
+  readonly #queries = new RecentMap<string, Query>(MAX_QUERIES);
   /** The same by object: requests ask with the one entrypoint that is configured. */
   readonly #prepared = new WeakMap<Entrypoint, Query>();
-  readonly #compileNs = new Map<Entrypoint, number>();
-  /** Texts of queries, those of entrypoints among them. */
-  readonly #asked = new Set<string>();
+  readonly #compileNs = new WeakMap<Entrypoint, number>();
+  readonly #asked: RecentMap<string, true>;
 
   constructor(parts: {
     generation: number;
@@ -50,6 +50,8 @@ export class Snapshot {
     bundles: ReadonlyMap<string, string>;
     policy: Policy;
     declared: Declared | undefined;
+    /** Where the texts of queries are noted that it is asked for, those of entrypoints among them. */
+    asked: RecentMap<string, true>;
   }) {
     this.generation = parts.generation;
     this.modules = parts.modules;
@@ -57,6 +59,7 @@ export class Snapshot {
     this.bundles = parts.bundles;
     this.policy = parts.policy;
     this.declared = parts.declared;
+    this.#asked = parts.asked;
     this.hasDecidingModules = this.modules.some(({ text }) => !SYSTEM_PACKAGE.test(text));
   }
 
@@ -65,11 +68,6 @@ export class Snapshot {
     const ns = this.#compileNs.get(entrypoint);
     if (ns !== undefined) this.#compileNs.delete(entrypoint);
     return ns;
-  }
-
-  /** Queries this snapshot was asked for: what the next one will be. */
-  get asked(): readonly string[] {
-    return [...this.#asked];
   }
 
   /** Whether an entrypoint can be prepared without compiling the modules again. */
@@ -83,12 +81,12 @@ export class Snapshot {
   }
 
   #noted(text: string): string {
-    if (this.#asked.size < MAX_ASKED) this.#asked.add(text);
+    this.#asked.set(text, true);
     return text;
   }
 
   /**
-   * The compiled query of an entrypoint; compiled once per snapshot.
+   * The compiled query of an entrypoint; compiled once per snapshot, unless many others were asked since.
    *
    * @throws {CompileError} for a query that is not legal in these modules.
    */

@@ -1,4 +1,4 @@
-import { finish, type Steps } from "../base/index.ts";
+import { finish, RecentMap, type Steps } from "../base/index.ts";
 import { DEFAULT_MESH } from "../istio/index.ts";
 import { CompileError, type Policy } from "../rego/engine/index.ts";
 import type { JsonObject, Value } from "../rego/value/index.ts";
@@ -39,6 +39,9 @@ const PLAIN_MESH: MeshOptions = { mesh: DEFAULT_MESH, isDescribed: false };
 /** Before the first snapshot nobody is served who could be kept waiting: only signals and timers need a turn. */
 const FIRST_SLICE_MS = 50;
 
+/** Queries that the next snapshot is compiled for: the latest that were asked. */
+const MAX_ASKED = 256;
+
 /**
  * Holds the live snapshot. An update compiles a new one aside and publishes it by one assignment; one that fails changes
  * nothing, and the last good snapshot serves on. Updates aside run one after the other, in slices between which requests
@@ -59,6 +62,8 @@ export class PolicyStore {
   readonly #baseListeners = new Set<(base: Part) => void>();
   #lock: (() => Promise<() => void>) | undefined;
   readonly #expected = new Set<string>();
+  /** What snapshots were asked for lately: what the next one will be. */
+  readonly #asked = new RecentMap<string, true>(MAX_ASKED);
   readonly #completing = new WeakMap<Snapshot, Promise<void>>();
 
   /** @param aside how updates aside compile; as all others by default */
@@ -79,6 +84,7 @@ export class PolicyStore {
       bundles: new Map(),
       policy: finish(compile([], {}, undefined)),
       declared: undefined,
+      asked: this.#asked,
     });
   }
 
@@ -237,13 +243,16 @@ export class PolicyStore {
 
   /** A snapshot whose code is generated. */
   *#buildReady(parts: ReadonlyMap<string, Part>, isServing: boolean): WaitingSteps<Snapshot> {
-    const queries = [...new Set([...this.#expected, ...this.#current.asked])];
+    const queries = [...new Set([...this.#expected, ...this.#asked.keys()])];
     const aside = (...set: Parameters<Compile>): WaitingSteps<Policy> =>
       this.#aside(set, queries, this.#closing.signal);
     // Where nobody is served, nobody waits.
     const snapshot = yield* this.#build(parts, isServing ? aside : this.#compile);
     try {
       yield* snapshot.policy.prepareInSteps();
+      // What could not be compiled along, a query with `with`, is asked for all the same, and must not hold up requests then.
+      if ([...this.#expected].some((text) => !snapshot.policy.isReadyFor(text)))
+        yield* snapshot.policy.completeInSteps();
     } catch (cause) {
       // What cannot be generated is found by whoever asks, as without this.
       if (!(cause instanceof CompileError)) throw cause;
@@ -278,7 +287,8 @@ export class PolicyStore {
       sameFiles(modules, this.#current.modules) && declared?.shape === this.#current.declared?.shape
         ? this.#current.policy.withData(data)
         : yield* compile(modules, data, declared);
-    return new Snapshot({ generation: this.#current.generation + 1, modules, data, bundles, policy, declared });
+    const generation = this.#current.generation + 1;
+    return new Snapshot({ generation, modules, data, bundles, policy, declared, asked: this.#asked });
   }
 
   /** @throws {IstioPolicyError} */

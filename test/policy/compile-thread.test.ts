@@ -46,6 +46,26 @@ describe("a large set of modules", () => {
     expect(snapshot.generation).toBe(2);
   });
 
+  test("keeps in mind what was asked of a snapshot before the last", async () => {
+    const { store } = storeWith(built);
+    const version = pathEntrypoint("p/version");
+    store.current.prepare(version);
+    await store.updateAside(part(many(2)));
+    await store.updateAside(part(many(3)));
+    expect(store.current.isReadyFor(version)).toBe(true);
+  });
+
+  test.each([
+    ["a query that a thread cannot compile along", { kind: "query", text: "data.p.version with data.q as 1" }],
+    ["an entrypoint that is no document any more", pathEntrypoint("p/f")],
+  ] as const)("is compiled aside, too, for %s", async (_, entrypoint) => {
+    const { store, failures } = storeWith(built);
+    store.expect(entrypoint);
+    const { policy } = await store.updateAside(part(`${many(2)}\nf(x) := x\n`));
+    expect(failures).toEqual([]);
+    expect(policy.isReadyFor("data.p.other")).toBe(true);
+  });
+
   test("is compiled again for what nobody had asked, before it is prepared", async () => {
     const { store } = storeWith(built);
     await store.updateAside(part(many(2)));
@@ -69,7 +89,9 @@ describe("a large set of modules", () => {
     const { store } = storeWith(built);
     const update = store.updateAside(part(many(2)));
     store.close();
+    const next = store.updateAside(part(many(3)));
     await expect(update).rejects.toThrow("aborted");
+    await expect(next).rejects.toThrow("aborted");
   });
 });
 
