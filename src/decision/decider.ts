@@ -7,7 +7,7 @@ import {
   type HeaderChanges,
   identityDocument,
   identityFromEnvoy,
-  refusedIdentityDocument,
+  tokenErrorDocument,
   type TokenRule,
 } from "../identity/index.ts";
 import { DECISION_PATH, type IstioDecision, toIstioDecision } from "../istio/index.ts";
@@ -194,14 +194,11 @@ export class Ruling {
     const hasTokens = identity !== undefined && (identity.trustsEnvoy || identity.rules.length > 0);
     if (this.snapshot.declared !== undefined || hasTokens) return this.#rulePhases(subject);
     const memo = new Map<string, Value>();
-    return whenKnown(this.#evaluate(entrypoint, input, memo), (outcome) => ({
-      outcome,
-      input,
-      headers: NO_CHANGES,
-      account: undefined,
-      exhausted: this.#exhausted(memo),
-      opening: this.#opening(outcome, memo, [[entrypoint, input]]),
-    }));
+    return whenKnown(this.#evaluate(entrypoint, input, memo), (outcome) => {
+      const exhausted = this.#exhausted(memo);
+      const opening = exhausted.length > 0 ? undefined : this.#opening(outcome, memo, [[entrypoint, input]]);
+      return { outcome, input, headers: NO_CHANGES, account: undefined, exhausted, opening };
+    });
   }
 
   async #rulePhases(subject: Subject): Promise<Ruled> {
@@ -251,18 +248,21 @@ export class Ruling {
       if (!mesh.allowed || !asksRego) {
         const decided: Outcome = { kind: "mesh", decision: mesh };
         const exhausted = this.#exhausted(memo);
-        const opening = this.#opening(decided, memo, asked);
+        const opening = exhausted.length > 0 ? undefined : this.#opening(decided, memo, asked);
         return { outcome: decided, input, account: { layer: "mesh", mesh }, exhausted, opening };
       }
     } else asked.push([this.#options.entrypoint, input]);
     const outcome = await this.#evaluate(this.#options.entrypoint, input, memo);
     const account: Account | undefined = declared === undefined ? undefined : { layer: "rego", mesh };
-    return { outcome, input, account, exhausted: this.#exhausted(memo), opening: this.#opening(outcome, memo, asked) };
+    const exhausted = this.#exhausted(memo);
+    const opening = exhausted.length > 0 ? undefined : this.#opening(outcome, memo, asked);
+    return { outcome, input, account, exhausted, opening };
   }
 
   /**
    * When a denied request would be let in. Some schedules are closed; whether nothing else is against the request shows when
-   * the same is asked, of all that must agree, for a time at which one opens.
+   * the same is asked, of all that must agree, for a time at which one opens. The denial stands, and waits for this: it gets
+   * little time, and none where the caller has none.
    */
   #opening(
     outcome: Outcome,
@@ -272,34 +272,43 @@ export class Ruling {
     const { declared } = this.snapshot;
     if ((memo.size === 0 && declared === undefined) || letsIn(outcome) !== false) return undefined;
     const [[, input]] = asked as readonly [readonly [Entrypoint, JsonObject]];
-    const nowNs = this.#nowNs(input);
-    const openings = new Set([...(declared?.openings(nowNs) ?? []), ...openingsNoted(memo)]);
-    if (openings.size === 0) return undefined;
-    const soonest = [...openings].sort((a, b) => (a < b ? -1 : 1)).slice(0, MAX_OPENINGS);
-    const ahead = lookingAhead(memo);
-    const opensNs = soonest.find((ns) =>
-      asked.every(([what, about]) => this.#letsInAt(ns, what, about, new Map(ahead))),
-    );
-    if (opensNs === undefined) return undefined;
-    const atMs = Number(opensNs / NS_PER_MS);
-    return { atMs, afterMs: atMs - Number(nowNs / NS_PER_MS) };
+    const nowMs = Date.now();
+    const untilMs = nowMs + Math.min(OPENING_MS, (this.#call.deadlineMs - nowMs) / 4);
+    try {
+      const nowNs = this.#nowNs(input);
+      const openings = new Set([...(declared?.openings(input, nowNs) ?? []), ...openingsNoted(memo)]);
+      if (openings.size === 0) return undefined;
+      const soonest = [...openings].sort((a, b) => (a < b ? -1 : 1)).slice(0, MAX_OPENINGS);
+      const ahead = lookingAhead(memo);
+      const opensNs = soonest.find((ns) =>
+        asked.every(([what, about]) => this.#letsInAt(ns, what, about, { memo: new Map(ahead), untilMs })),
+      );
+      if (opensNs === undefined) return undefined;
+      const atMs = Number(opensNs / NS_PER_MS);
+      return { atMs, afterMs: atMs - Number(nowNs / NS_PER_MS) };
+    } catch {
+      // Whoever would be let in later is denied all the same.
+      return undefined;
+    }
   }
 
-  /** Nothing of it is recorded. False, too, where it cannot be known at once. */
-  #letsInAt(nowNs: bigint, entrypoint: Entrypoint, input: JsonObject, memo: Map<string, Value>): boolean {
-    const options = {
+  /** Nothing of it is recorded. @throws what an evaluation does, and where it cannot be known at once */
+  #letsInAt(
+    nowNs: bigint,
+    entrypoint: Entrypoint,
+    input: JsonObject,
+    { memo, untilMs }: { readonly memo: Map<string, Value>; readonly untilMs: number },
+  ): boolean {
+    if (Date.now() >= untilMs || this.#call.isCancelled()) return false;
+    const value = this.#prepare(entrypoint).value({
       ...this.#evaluateOptions(input, memo),
       nowNs,
+      deadlineMs: untilMs,
       print: () => undefined,
       nondeterministic: undefined,
-    };
-    try {
-      const value = this.#prepare(entrypoint).value(options);
-      if (value === undefined) return false;
-      return entrypoint === MESH ? toIstioDecision(value)?.allowed === true : letsIn({ kind: "value", value }) === true;
-    } catch {
-      return false;
-    }
+    });
+    if (value === undefined) return false;
+    return entrypoint === MESH ? toIstioDecision(value)?.allowed === true : letsIn({ kind: "value", value }) === true;
   }
 
   /** Where only declarative policies are loaded, they decide alone. */
@@ -462,6 +471,8 @@ export class Ruling {
 const NS_PER_MS = 1_000_000n;
 /** Openings that a denied request is tried for: each costs what deciding it did. */
 const MAX_OPENINGS = 3;
+/** For all of them together. */
+const OPENING_MS = 25;
 const NOBODY = { headers: NO_CHANGES, account: undefined, exhausted: [], opening: undefined } as const;
 const ANONYMOUS: Authentication = { kind: "anonymous", headers: NO_CHANGES };
 
@@ -479,15 +490,15 @@ function identified(subject: Subject, authentication: Authentication): Subject {
     case "anonymous":
       return subject;
     case "refused":
-      return withIdentity(subject, refusedIdentityDocument(authentication) as JsonObject);
+      return beside(subject, { tokenError: tokenErrorDocument(authentication) as JsonObject });
     case "authenticated":
-      return withIdentity(subject, identityDocument(authentication.identity) as JsonObject);
+      return beside(subject, { identity: identityDocument(authentication.identity) as JsonObject });
   }
 }
 
-/** The identity stands beside what the plugin shows, in a place of its own. */
-function withIdentity({ input, attributes }: Subject, identity: JsonObject): Subject {
-  return { input: { ...input, cardea: { identity } }, attributes };
+/** What is known of the token stands beside what the plugin shows, in a place of its own. */
+function beside({ input, attributes }: Subject, cardea: JsonObject): Subject {
+  return { input: { ...input, cardea }, attributes };
 }
 
 function failure(cause: unknown): Outcome {

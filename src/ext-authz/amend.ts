@@ -13,7 +13,8 @@ export function amend(
       : opening === undefined
         ? decision
         : withOpening(decision, opening);
-  const changesHeaders = headers.remove.length > 0 || Object.keys(headers.set).length > 0;
+  const { set, remove, removeParameters } = headers;
+  const changesHeaders = remove.length > 0 || Object.keys(set).length > 0 || (removeParameters ?? []).length > 0;
   return changesHeaders ? withHeaders(amended, headers) : amended;
 }
 
@@ -57,7 +58,7 @@ function withOpening(decision: Decision, { atMs, afterMs }: NonNullable<Ruled["o
  * Envoy sets headers first and removes afterwards, so a header that the policy sets itself must not be among the removed:
  * the policy's value replaces the client's anyway.
  */
-function withHeaders(decision: Decision, { set, remove }: Ruled["headers"]): Decision {
+function withHeaders(decision: Decision, { set, remove, removeParameters = [] }: Ruled["headers"]): Decision {
   if (decision.verdict === "fault") return decision;
   const changes: RequestChanges = decision.changes ?? NO_CHANGES;
   const own = new Set(changes.headers.map(({ key }) => key.toLowerCase()));
@@ -70,6 +71,7 @@ function withHeaders(decision: Decision, { set, remove }: Ruled["headers"]): Dec
       ...changes,
       headers: [...added, ...changes.headers],
       headersToRemove: [...changes.headersToRemove, ...remove.filter((name) => !own.has(name))],
+      queryParametersToRemove: [...changes.queryParametersToRemove, ...removeParameters],
     },
   };
 }

@@ -196,7 +196,7 @@ export class Authenticator {
       }
     }
     if (refusal === undefined) return { kind: "anonymous", headers: outputHeaders(rules) };
-    return this.#refused(rules, refusal);
+    return this.#refused(rules, request, refusal);
   }
 
   #authenticated(rules: readonly TokenRule[], accepted: Accepted): Authentication {
@@ -209,7 +209,7 @@ export class Authenticator {
     };
   }
 
-  #refused(rules: readonly TokenRule[], { code, message }: TokenRefused): Authentication {
+  #refused(rules: readonly TokenRule[], request: TokenRequest, { code, message }: TokenRefused): Authentication {
     const { status: usual, text, description } = REFUSALS[code];
     const status = code === "audience_mismatch" ? this.#settings.audienceStatus : usual;
     const challenge = `Bearer error="invalid_token", error_description="${description}"`;
@@ -221,7 +221,7 @@ export class Authenticator {
       wwwAuthenticate: status === 401 ? challenge : undefined,
       reason: message,
       // Whoever is behind takes a token that comes through for one that was verified.
-      headers: this.#settings.reportsBadTokens ? withoutTokens(rules) : outputHeaders(rules),
+      headers: this.#settings.reportsBadTokens ? withoutTokens(rules, request) : outputHeaders(rules),
     };
   }
 

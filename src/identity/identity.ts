@@ -26,11 +26,14 @@ export function toIdentity(
   return { claims, issuer, subject, audiences, requestPrincipal, spaceDelimitedClaims, verifiedBy };
 }
 
-/** What policies see of a token that is not good, under `input.cardea.identity`: never what the token says. */
-export function refusedIdentityDocument({ code, status }: { readonly code: RefusalCode; readonly status: number }): {
+/**
+ * What policies see of a token that is not good, under `input.cardea.tokenError`: never what the token says. Not under
+ * `identity`, which is there for those alone who proved one.
+ */
+export function tokenErrorDocument({ code, status }: { readonly code: RefusalCode; readonly status: number }): {
   readonly [name: string]: StrictJson;
 } {
-  return { error: { code, status, description: REFUSALS[code].description } };
+  return { code, status, description: REFUSALS[code].description };
 }
 
 /** The identity as policies see it, under `input.cardea.identity`: unknown members are left out. */

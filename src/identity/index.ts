@@ -8,7 +8,7 @@ export {
 export { type Clock, SYSTEM_CLOCK } from "./clock.ts";
 export { type RefusalCode, REFUSALS } from "./errors.ts";
 export { DocumentError, type DocumentRequest, type DocumentResponse, type FetchDocument } from "./http-document.ts";
-export { type Identity, identityDocument, identityFromEnvoy, refusedIdentityDocument } from "./identity.ts";
+export { type Identity, identityDocument, identityFromEnvoy, tokenErrorDocument } from "./identity.ts";
 export type { KeySourceState, KeySourceStatus } from "./key-source.ts";
 export type { HeaderChanges } from "./output-headers.ts";
 export {

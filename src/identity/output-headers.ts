@@ -1,11 +1,13 @@
 import { type Claims, splitToken } from "../jwt/index.ts";
 import type { TokenRule } from "./rule.ts";
-import { tokenHeadersOf } from "./token-location.ts";
+import { tokenHeadersOf, tokenParametersIn, type TokenRequest } from "./token-location.ts";
 
 /** What happens to request headers on their way to the upstream. Names in lower case. */
 export interface HeaderChanges {
   readonly set: Readonly<Record<string, string>>;
   readonly remove: readonly string[];
+  /** Parameters of the query that go as well. */
+  readonly removeParameters?: readonly string[];
 }
 
 /** Header values that cannot end a header: visible characters and blanks. */
@@ -48,11 +50,12 @@ export function outputHeaders(
   return { set, remove };
 }
 
-/** The same without a token, of which none may go on: whichever header one may have come in is removed. */
-export function withoutTokens(rules: readonly TokenRule[]): HeaderChanges {
+/** The same without a token, of which none may go on: whichever header or parameter one may have come in is removed. */
+export function withoutTokens(rules: readonly TokenRule[], request: TokenRequest): HeaderChanges {
   const { set, remove } = outputHeaders(rules);
   const carriers = rules.flatMap((rule) => tokenHeadersOf(rule).map(({ name }) => name.toLowerCase()));
-  return { set, remove: [...new Set([...remove, ...carriers])] };
+  const removeParameters = [...new Set(rules.flatMap((rule) => tokenParametersIn(rule, request)))];
+  return { set, remove: [...new Set([...remove, ...carriers])], removeParameters };
 }
 
 function claimAt(claims: Claims, path: string): unknown {

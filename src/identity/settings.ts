@@ -35,7 +35,7 @@ type Block = Readonly<Record<string, unknown>>;
  * | algorithms | all but none | accepted at all; a key decides which it may have signed with |
  * | leeway_s | 60 | of `exp` and `nbf` |
  * | require_exp | false | |
- * | bad_tokens | refuse | or `report`: policies see `input.cardea.identity.error` and decide |
+ * | bad_tokens | refuse | or `report`: policies see `input.cardea.tokenError` and decide |
  * | audience_status | 403 | or 401 |
  * | missing_token_status | 403 | or 401 |
  * | max_verified_tokens | 10000 | cached verdicts |

@@ -18,6 +18,7 @@ export interface FoundToken {
 
 const DEFAULT_HEADERS = [{ name: "authorization", prefix: "Bearer " }];
 const DEFAULT_PARAMS = ["access_token"];
+const NO_PARAMETERS: ReadonlyMap<string, string> = new Map();
 /** Tokens taken from one request for one rule. */
 const MAX_TOKENS = 8;
 
@@ -35,8 +36,7 @@ export function findTokens(rule: TokenRule, request: TokenRequest): readonly Fou
     const token = tokenOf(fieldOf(request, header), prefix);
     if (token !== undefined) found.push({ token, header });
   }
-  const params = isDefault(rule) ? DEFAULT_PARAMS : rule.fromParams;
-  if (params.length > 0) found.push(...fromQuery(request.path, params));
+  found.push(...fromQuery(request.path, tokenParametersOf(rule)));
   if (rule.fromCookies.length > 0) found.push(...fromCookies(request, rule.fromCookies));
   return found.slice(0, MAX_TOKENS);
 }
@@ -44,6 +44,17 @@ export function findTokens(rule: TokenRule, request: TokenRequest): readonly Fou
 /** The headers a rule looks for tokens in. */
 export function tokenHeadersOf(rule: TokenRule): TokenRule["fromHeaders"] {
   return isDefault(rule) ? DEFAULT_HEADERS : rule.fromHeaders;
+}
+
+function tokenParametersOf(rule: TokenRule): readonly string[] {
+  return isDefault(rule) ? DEFAULT_PARAMS : rule.fromParams;
+}
+
+/** The parameters of a request's query that a rule looks for tokens in. */
+export function tokenParametersIn(rule: TokenRule, { path }: TokenRequest): readonly string[] {
+  const names = tokenParametersOf(rule);
+  const present = queryOf(path, names);
+  return names.filter((name) => present.has(name));
 }
 
 function isDefault({ fromHeaders, fromParams, fromCookies }: TokenRule): boolean {
@@ -77,18 +88,25 @@ function tokenOf(value: string | undefined, prefix: string): string | undefined 
   return run[0];
 }
 
-function fromQuery(path: string, names: readonly string[]): readonly FoundToken[] {
+/** Parameters by name, the first of each; none where none of some names can be among them. */
+function queryOf(path: string, names: readonly string[]): ReadonlyMap<string, string> {
   const question = path.indexOf("?");
-  if (question < 0) return [];
+  if (question < 0) return NO_PARAMETERS;
   const query = path.slice(question + 1).split("#", 1)[0] as string;
-  if (!names.some((name) => query.includes(name))) return [];
+  if (!names.some((name) => query.includes(name))) return NO_PARAMETERS;
   const first = new Map<string, string>();
   for (const pair of query.split("&")) {
     const [name, value] = splitOnce(pair, "=");
     if (!first.has(name)) first.set(name, value);
   }
+  return first;
+}
+
+function fromQuery(path: string, names: readonly string[]): readonly FoundToken[] {
+  const query = queryOf(path, names);
+  if (query.size === 0) return [];
   return names.flatMap((name) => {
-    const value = first.get(name);
+    const value = query.get(name);
     return value === undefined || value === "" ? [] : [{ token: percentDecoded(value), header: undefined }];
   });
 }

@@ -41,4 +41,4 @@ export {
   type PathNormalization,
   type WorkloadSettings,
 } from "./settings.ts";
-export { TokenRules, type Workload, workloadOf } from "./token-rules.ts";
+export { namespacesFor, TokenRules, type Workload, workloadOf } from "./token-rules.ts";

@@ -42,6 +42,29 @@ function serviceOf(attributes: JsonObject): { readonly name: string; readonly na
   return name === undefined || namespace === undefined || svc !== "svc" ? undefined : { name, namespace };
 }
 
+/** The namespaces whose policies may be for the destination of an input document; undefined where it is unknown. */
+export function namespacesFor(input: JsonObject, mesh: MeshSettings): ReadonlySet<string> | undefined {
+  const workload = workloadOf(input, mesh);
+  return workload.namespace === undefined ? undefined : namespacesOf(workload, backendOf(workload, input), mesh);
+}
+
+/** The root namespace first. */
+function namespacesOf(
+  { namespace }: Workload,
+  backend: ReturnType<typeof serviceOf>,
+  { rootNamespace }: MeshSettings,
+): ReadonlySet<string> {
+  const namespaces = new Set([rootNamespace]);
+  if (namespace !== undefined) namespaces.add(namespace);
+  if (backend !== undefined) namespaces.add(backend.namespace);
+  return namespaces;
+}
+
+/** The service that a waypoint answers for. */
+function backendOf({ isWaypoint }: Workload, input: JsonObject): ReturnType<typeof serviceOf> {
+  return isWaypoint ? serviceOf(member(input, "attributes")) : undefined;
+}
+
 /** Chooses the rules of RequestAuthentications that are for a request's destination. */
 export class TokenRules {
   readonly #byNamespace = new Map<string, RequestAuthentication[]>();
@@ -81,11 +104,8 @@ export class TokenRules {
   /** The RequestAuthentications that are for the destination of an input document: the root namespace's first. */
   documentsFor(input: JsonObject): readonly RequestAuthentication[] {
     const workload = workloadOf(input, this.#mesh);
-    const service = workload.isWaypoint ? serviceOf(member(input, "attributes")) : undefined;
-    const namespaces = new Set([this.#mesh.rootNamespace]);
-    if (workload.namespace !== undefined) namespaces.add(workload.namespace);
-    if (service !== undefined) namespaces.add(service.namespace);
-    return [...namespaces].flatMap((namespace) =>
+    const service = backendOf(workload, input);
+    return [...namespacesOf(workload, service, this.#mesh)].flatMap((namespace) =>
       (this.#byNamespace.get(namespace) ?? []).filter(({ attachment }) =>
         this.#isAttached(attachment, namespace, workload, service?.name),
       ),

@@ -5,6 +5,7 @@ import {
   type IstioProgram,
   type JwtRule,
   type MeshSettings,
+  namespacesFor,
   type PolicyDocument,
   type ReadLimits,
   TABLES_PATH,
@@ -35,10 +36,11 @@ export class Declared {
   /** Equal for documents that need the same compiled modules and builtins; their tables may differ. */
   readonly shape: string;
   readonly #tokenRules: TokenRules;
-  /** Those that policies ask. */
-  readonly #schedules: readonly Schedule[];
+  readonly #mesh: MeshSettings;
+  /** Those that policies ask, with the namespaces of these policies. */
+  readonly #schedules: readonly (readonly [Schedule, ReadonlySet<string>])[];
   /** When they open, as of one minute: schedules know no shorter time. */
-  #openings: { readonly minute: bigint; readonly ns: readonly bigint[] } = { minute: -1n, ns: [] };
+  #openings: { readonly minute: bigint; readonly of: readonly Opening[] } = { minute: -1n, of: [] };
 
   private constructor(files: readonly ModuleText[], program: IstioProgram, { mesh, isDescribed }: MeshOptions) {
     this.files = files;
@@ -56,8 +58,12 @@ export class Declared {
       ]),
     ]);
     this.#tokenRules = new TokenRules(requestAuthentications, mesh);
+    this.#mesh = mesh;
     const asked = schedulesAsked(documents);
-    this.#schedules = schedules.filter(({ name }) => asked.has(name)).map((schedule) => compileSchedule(schedule));
+    this.#schedules = schedules.flatMap((schedule) => {
+      const namespaces = asked.get(schedule.name);
+      return namespaces === undefined ? [] : [[compileSchedule(schedule), namespaces] as const];
+    });
   }
 
   /** @throws {IstioPolicyError} */
@@ -87,15 +93,25 @@ export class Declared {
     return this.program.requestAuthentications.flatMap(({ jwtRules }) => jwtRules);
   }
 
-  /** When the schedules open that policies ask and that are closed now, nanoseconds since the epoch. */
-  openings(nowNs: bigint): readonly bigint[] {
+  /**
+   * When the schedules open that are closed now and that policies ask in namespaces which an input document's destination
+   * may have to do with: nanoseconds since the epoch.
+   */
+  openings(input: JsonObject, nowNs: bigint): readonly bigint[] {
     if (this.#schedules.length === 0) return [];
     const minute = nowNs / NS_PER_MINUTE;
-    if (this.#openings.minute !== minute) {
-      const closed = this.#schedules.filter((schedule) => !isOpen(schedule, nowNs));
-      this.#openings = { minute, ns: closed.flatMap((schedule) => nextOpening(schedule, nowNs) ?? []) };
-    }
-    return this.#openings.ns;
+    if (this.#openings.minute !== minute) this.#openings = { minute, of: this.#openingsAfter(nowNs) };
+    const here = namespacesFor(input, this.#mesh);
+    return this.#openings.of
+      .filter(({ namespaces }) => here === undefined || [...here].some((namespace) => namespaces.has(namespace)))
+      .map(({ ns }) => ns);
+  }
+
+  #openingsAfter(nowNs: bigint): readonly Opening[] {
+    return this.#schedules.flatMap(([schedule, namespaces]) => {
+      const ns = isOpen(schedule, nowNs) ? undefined : nextOpening(schedule, nowNs);
+      return ns === undefined ? [] : [{ ns, namespaces }];
+    });
   }
 
   /** Adds what the modules read: all of it theirs. @throws {LoadError} when base documents have something there. */
@@ -110,14 +126,21 @@ export class Declared {
 
 const NS_PER_MINUTE = 60_000_000_000n;
 
-/** Names of the schedules in conditions. */
-function schedulesAsked(documents: readonly PolicyDocument[]): ReadonlySet<string> {
-  const names = new Set<string>();
+interface Opening {
+  readonly ns: bigint;
+  /** Of the policies that ask. */
+  readonly namespaces: ReadonlySet<string>;
+}
+
+/** Names of the schedules in conditions, with the namespaces of the policies. */
+function schedulesAsked(documents: readonly PolicyDocument[]): ReadonlyMap<string, ReadonlySet<string>> {
+  const names = new Map<string, Set<string>>();
   for (const document of documents) {
     if (document.kind !== "AuthorizationPolicy") continue;
     for (const { when } of document.rules)
       for (const { attribute, values } of when)
-        if (attribute.kind === "schedule") for (const { text } of values) names.add(text);
+        if (attribute.kind === "schedule")
+          for (const { text } of values) names.set(text, (names.get(text) ?? new Set()).add(document.namespace));
   }
   return names;
 }

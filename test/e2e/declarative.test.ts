@@ -324,15 +324,17 @@ describe("tokens", () => {
 default allow := false
 
 allow if {
-	input.cardea.identity == {"error": {"code": "token_expired", "status": 401, "description": "The token has expired"}}
-	input.attributes.request.http.path == "/renew"
+	input.cardea == {"tokenError": {"code": "token_expired", "status": 401, "description": "The token has expired"}}
+	input.parsed_path == ["renew"]
 }`;
       const { ask, log } = await serve({ "t.yaml": authentication(), "p.rego": rego }, report);
       const renewing = await ask("/renew", expired);
       expect(isAllowed(renewing)).toBe(true);
       // Whoever is behind must not take it for a verified one, nor what the client says of its role.
       expect(removed(renewing)).toEqual(["x-role", "authorization"]);
-      expect(log.at(-1)).toMatchObject({ input: { cardea: { identity: { error: { code: "token_expired" } } } } });
+      expect(log.at(-1)).toMatchObject({ input: { cardea: { tokenError: { code: "token_expired" } } } });
+      const inQuery = await ask(`/renew?a=b&access_token=${mint(key, { ...claims, exp: 1 })}`);
+      expect([isAllowed(inQuery), inQuery.okResponse?.["queryParametersToRemove"]]).toEqual([true, ["access_token"]]);
       expect(isAllowed(await ask("/other", expired))).toBe(false);
       expect(isAllowed(await ask("/renew", bearer(mint(makeKey("a"), claims))))).toBe(false);
       expect(isAllowed(await ask("/renew"))).toBe(false);
@@ -618,6 +620,23 @@ describe("schedules and rate limits", () => {
       files: { "p.yaml": allow({ ...inHours, ...to("/elsewhere") }) },
     },
     { what: "no schedule that is asked", files: { "p.yaml": allow(to("/elsewhere")) } },
+    {
+      what: "schedules that open earlier, asked in another namespace",
+      files: {
+        ...Object.fromEntries(
+          [1, 2, 3].map((hour) => [
+            `s${hour}.yaml`,
+            own("Schedule", `early-${hour}`, {
+              timeZone: "UTC",
+              windows: [{ days: ["Sun"], from: `0${hour}:00`, to: "09:00" }],
+            }),
+          ]),
+        ),
+        "q.yaml": policy("q", when("cardea.schedule", "early-1", "early-2", "early-3")).replace("prod", "batch"),
+        "p.yaml": allow(inHours),
+      },
+      after: MONDAY.after,
+    },
     {
       what: "a schedule that opens earlier and changes nothing",
       files: {

@@ -4,7 +4,7 @@ import { wellFormed } from "../legality.ts";
 import type { CheckResponse } from "../response.ts";
 
 export interface HttpReplyOptions {
-  /** Names, in lower case, that an allowed request's changes are limited to; undefined for all. */
+  /** Names, in lower case, of the headers that may be set on an allowed request; undefined for all. */
   readonly headersToUpstream: ReadonlySet<string> | undefined;
   /** Names, in lower case, that answers to the client are limited to; undefined for all. */
   readonly headersToClient: ReadonlySet<string> | undefined;
@@ -54,11 +54,14 @@ export function toHttpReply(response: CheckResponse, options: HttpReplyOptions):
   if (http.kind !== "ok") return FORBIDDEN;
   const { changes } = http;
   if (changes.queryParametersToRemove.length > 0 || changes.queryParametersToSet.length > 0) return FORBIDDEN;
-  const removals = changes.headersToRemove.filter((name) => options.headersToUpstream?.has(name.toLowerCase()) ?? true);
+  const set = only(changes.headers, options.headersToUpstream);
+  // Removals are not limited, and what may not be set must not be the client's either: the upstream may believe it.
+  const unset = changes.headers.filter((pair) => !set.includes(pair) && !FRAMING.has(pair.key.toLowerCase()));
+  const removals = [...changes.headersToRemove, ...unset.map(({ key }) => key)];
   return {
     status: 200,
     headers: [
-      ...only(changes.headers, options.headersToUpstream),
+      ...set,
       ...only(changes.responseHeadersToAdd, options.headersToClient),
       ...(removals.length > 0 ? [{ key: REMOVE_HEADER, value: removals.join(",") }] : []),
     ],

@@ -79,11 +79,11 @@ describe("the answer in HTTP", () => {
     ]);
   });
 
-  test("keeps to the configured names", () => {
+  test("keeps to the configured names, and keeps the client's own from the upstream as well", () => {
     const options = { headersToUpstream: new Set(["x-user", "x-role"]), headersToClient: new Set<string>() };
     expect(toHttpReply(changes, options).headers).toEqual([
       { key: "X-User", value: "ann" },
-      { key: "x-envoy-auth-headers-to-remove", value: "X-Role" },
+      { key: "x-envoy-auth-headers-to-remove", value: "X-Role,X-Key,X-Other" },
     ]);
   });
 });
