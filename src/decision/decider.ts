@@ -120,6 +120,9 @@ export interface Ruled {
   readonly opening: Opening | undefined;
 }
 
+/** What must agree to let a request in, each with the input it is asked about. */
+type Asked = readonly (readonly [Entrypoint, JsonObject])[];
+
 export interface Opening {
   /** Milliseconds since the epoch. */
   readonly atMs: number;
@@ -195,8 +198,7 @@ export class Ruling {
     if (this.snapshot.declared !== undefined || hasTokens) return this.#rulePhases(subject);
     const memo = new Map<string, Value>();
     return whenKnown(this.#evaluate(entrypoint, input, memo), (outcome) => {
-      const exhausted = this.#exhausted(memo);
-      const opening = exhausted.length > 0 ? undefined : this.#opening(outcome, memo, [[entrypoint, input]]);
+      const { exhausted, opening } = this.#advice(outcome, memo, [[entrypoint, input]]);
       return { outcome, input, headers: NO_CHANGES, account: undefined, exhausted, opening };
     });
   }
@@ -230,7 +232,7 @@ export class Ruling {
 
   async #decide({ input, attributes }: Subject): Promise<Omit<Ruled, "headers">> {
     const { declared } = this.snapshot;
-    const asked: [Entrypoint, JsonObject][] = [];
+    const asked: Asked[number][] = [];
     // Shared, so that both layers count a request against a limit only once.
     const memo = new Map<string, Value>();
     let mesh: IstioDecision | undefined;
@@ -247,16 +249,20 @@ export class Ruling {
       if (asksRego) asked.push([this.#options.entrypoint, input]);
       if (!mesh.allowed || !asksRego) {
         const decided: Outcome = { kind: "mesh", decision: mesh };
-        const exhausted = this.#exhausted(memo);
-        const opening = exhausted.length > 0 ? undefined : this.#opening(decided, memo, asked);
+        const { exhausted, opening } = this.#advice(decided, memo, asked);
         return { outcome: decided, input, account: { layer: "mesh", mesh }, exhausted, opening };
       }
     } else asked.push([this.#options.entrypoint, input]);
     const outcome = await this.#evaluate(this.#options.entrypoint, input, memo);
     const account: Account | undefined = declared === undefined ? undefined : { layer: "rego", mesh };
-    const exhausted = this.#exhausted(memo);
-    const opening = exhausted.length > 0 ? undefined : this.#opening(outcome, memo, asked);
+    const { exhausted, opening } = this.#advice(outcome, memo, asked);
     return { outcome, input, account, exhausted, opening };
+  }
+
+  /** When to come back: a limit says so itself, and only where none does a schedule is asked. */
+  #advice(outcome: Outcome, memo: ReadonlyMap<string, Value>, asked: Asked): Pick<Ruled, "exhausted" | "opening"> {
+    const exhausted = memo.size === 0 ? [] : (this.#options.exhaustedLimits?.(memo) ?? []);
+    return { exhausted, opening: exhausted.length > 0 ? undefined : this.#opening(outcome, memo, asked) };
   }
 
   /**
@@ -264,14 +270,10 @@ export class Ruling {
    * the same is asked, of all that must agree, for a time at which one opens. The denial stands, and waits for this: it gets
    * little time, and none where the caller has none.
    */
-  #opening(
-    outcome: Outcome,
-    memo: ReadonlyMap<string, Value>,
-    asked: readonly (readonly [Entrypoint, JsonObject])[],
-  ): Opening | undefined {
+  #opening(outcome: Outcome, memo: ReadonlyMap<string, Value>, asked: Asked): Opening | undefined {
     const { declared } = this.snapshot;
     if ((memo.size === 0 && declared === undefined) || letsIn(outcome) !== false) return undefined;
-    const [[, input]] = asked as readonly [readonly [Entrypoint, JsonObject]];
+    const [[, input]] = asked as readonly [Asked[number]];
     const nowMs = Date.now();
     const untilMs = nowMs + Math.min(OPENING_MS, (this.#call.deadlineMs - nowMs) / 4);
     try {
@@ -316,10 +318,6 @@ export class Ruling {
     const { entrypoint, isIncomplete } = this.#options;
     if (this.snapshot.hasDecidingModules || isIncomplete?.() === true) return true;
     return entrypoint.kind === "path" && valueAt(this.snapshot.data, entrypoint.path.map(String)) !== undefined;
-  }
-
-  #exhausted(memo: ReadonlyMap<string, Value>): Ruled["exhausted"] {
-    return memo.size === 0 ? [] : (this.#options.exhaustedLimits?.(memo) ?? []);
   }
 
   #authenticate(
