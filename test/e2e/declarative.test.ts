@@ -621,6 +621,14 @@ describe("schedules and rate limits", () => {
     },
     { what: "no schedule that is asked", files: { "p.yaml": allow(to("/elsewhere")) } },
     {
+      what: "what takes long to find out: the denial does not wait for it",
+      files: {
+        "p.rego": rego(
+          'allow if {\n\tcardea.schedule.open("hours")\n\tcount([1 | some a in numbers.range(1, 3000); some b in numbers.range(1, 1000); a * b == 0]) == 0\n}',
+        ),
+      },
+    },
+    {
       what: "schedules that open earlier, asked in another namespace",
       files: {
         ...Object.fromEntries(
