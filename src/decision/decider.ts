@@ -14,8 +14,8 @@ import { DECISION_PATH, type IstioDecision, toIstioDecision } from "../istio/ind
 import {
   type Entrypoint,
   lookingAhead,
-  openingsNoted,
   type PolicyStore,
+  schedulesFoundClosed,
   type Snapshot,
   valueAt,
 } from "../policy/index.ts";
@@ -272,13 +272,13 @@ export class Ruling {
    */
   #opening(outcome: Outcome, memo: ReadonlyMap<string, Value>, asked: Asked): Opening | undefined {
     const { declared } = this.snapshot;
-    if ((memo.size === 0 && declared === undefined) || letsIn(outcome) !== false) return undefined;
+    if (declared === undefined || letsIn(outcome) !== false) return undefined;
     const [[, input]] = asked as readonly [Asked[number]];
     const nowMs = Date.now();
     const untilMs = nowMs + Math.min(OPENING_MS, (this.#call.deadlineMs - nowMs) / 4);
     try {
       const nowNs = this.#nowNs(input);
-      const openings = new Set([...(declared?.openings(input, nowNs) ?? []), ...openingsNoted(memo)]);
+      const openings = new Set(declared.openings(input, nowNs, schedulesFoundClosed(memo)));
       if (openings.size === 0) return undefined;
       const soonest = [...openings].sort((a, b) => (a < b ? -1 : 1)).slice(0, MAX_OPENINGS);
       const ahead = lookingAhead(memo);

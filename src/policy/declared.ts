@@ -12,8 +12,9 @@ import {
   TokenRules,
 } from "../istio/index.ts";
 import { isJsonObject, type JsonObject, setOwn, type Value } from "../rego/value/index.ts";
-import { compileSchedule, isOpen, nextOpening, type Schedule } from "../schedule/index.ts";
+import { isOpen, nextOpening } from "../schedule/index.ts";
 import { LoadError } from "./errors.ts";
+import { type Extensions, extensionsOf } from "./extensions.ts";
 import type { ModuleText } from "./module-text.ts";
 
 /** What policy documents are read with. */
@@ -37,10 +38,12 @@ export class Declared {
   readonly shape: string;
   readonly #tokenRules: TokenRules;
   readonly #mesh: MeshSettings;
-  /** Those that policies ask, with the namespaces of these policies. */
-  readonly #schedules: readonly (readonly [Schedule, ReadonlySet<string>])[];
-  /** When they open, as of one minute: schedules know no shorter time. */
-  #openings: { readonly minute: bigint; readonly of: readonly Opening[] } = { minute: -1n, of: [] };
+  /** What Rego may name. */
+  readonly extensions: Extensions;
+  /** Names of the schedules in conditions, by the namespaces of the policies. */
+  readonly #schedulesAsked: ReadonlyMap<string, ReadonlySet<string>>;
+  /** When schedules open, each as of one minute: they know no shorter time. */
+  readonly #openings = new Map<string, { readonly minute: bigint; readonly ns: bigint | undefined }>();
 
   private constructor(files: readonly ModuleText[], program: IstioProgram, { mesh, isDescribed }: MeshOptions) {
     this.files = files;
@@ -59,11 +62,8 @@ export class Declared {
     ]);
     this.#tokenRules = new TokenRules(requestAuthentications, mesh);
     this.#mesh = mesh;
-    const asked = schedulesAsked(documents);
-    this.#schedules = schedules.flatMap((schedule) => {
-      const namespaces = asked.get(schedule.name);
-      return namespaces === undefined ? [] : [[compileSchedule(schedule), namespaces] as const];
-    });
+    this.extensions = extensionsOf(program);
+    this.#schedulesAsked = schedulesAsked(documents);
   }
 
   /** @throws {IstioPolicyError} */
@@ -94,24 +94,24 @@ export class Declared {
   }
 
   /**
-   * When the schedules open that are closed now and that policies ask in namespaces which an input document's destination
-   * may have to do with: nanoseconds since the epoch.
+   * When the closed ones of some schedules open: of those that policies ask in namespaces which an input document's
+   * destination may have to do with, and of more by name. Nanoseconds since the epoch.
    */
-  openings(input: JsonObject, nowNs: bigint): readonly bigint[] {
-    if (this.#schedules.length === 0) return [];
-    const minute = nowNs / NS_PER_MINUTE;
-    if (this.#openings.minute !== minute) this.#openings = { minute, of: this.#openingsAfter(nowNs) };
-    const here = namespacesFor(input, this.#mesh);
-    return this.#openings.of
-      .filter(({ namespaces }) => here === undefined || [...here].some((namespace) => namespaces.has(namespace)))
-      .map(({ ns }) => ns);
+  openings(input: JsonObject, nowNs: bigint, more: Iterable<string>): readonly bigint[] {
+    const names = new Set(more);
+    for (const namespace of namespacesFor(input, this.#mesh) ?? this.#schedulesAsked.keys())
+      for (const name of this.#schedulesAsked.get(namespace) ?? []) names.add(name);
+    return [...names].flatMap((name) => this.#openingOf(name, nowNs) ?? []);
   }
 
-  #openingsAfter(nowNs: bigint): readonly Opening[] {
-    return this.#schedules.flatMap(([schedule, namespaces]) => {
-      const ns = isOpen(schedule, nowNs) ? undefined : nextOpening(schedule, nowNs);
-      return ns === undefined ? [] : [{ ns, namespaces }];
-    });
+  #openingOf(name: string, nowNs: bigint): bigint | undefined {
+    const minute = nowNs / NS_PER_MINUTE;
+    const known = this.#openings.get(name);
+    if (known?.minute === minute) return known.ns;
+    const schedule = this.extensions.schedules.get(name);
+    const ns = schedule === undefined || isOpen(schedule, nowNs) ? undefined : nextOpening(schedule, nowNs);
+    this.#openings.set(name, { minute, ns });
+    return ns;
   }
 
   /** Adds what the modules read: all of it theirs. @throws {LoadError} when base documents have something there. */
@@ -126,23 +126,19 @@ export class Declared {
 
 const NS_PER_MINUTE = 60_000_000_000n;
 
-interface Opening {
-  readonly ns: bigint;
-  /** Of the policies that ask. */
-  readonly namespaces: ReadonlySet<string>;
-}
-
-/** Names of the schedules in conditions, with the namespaces of the policies. */
 function schedulesAsked(documents: readonly PolicyDocument[]): ReadonlyMap<string, ReadonlySet<string>> {
-  const names = new Map<string, Set<string>>();
+  const asked = new Map<string, Set<string>>();
   for (const document of documents) {
     if (document.kind !== "AuthorizationPolicy") continue;
-    for (const { when } of document.rules)
-      for (const { attribute, values } of when)
-        if (attribute.kind === "schedule")
-          for (const { text } of values) names.set(text, (names.get(text) ?? new Set()).add(document.namespace));
+    const names = document.rules
+      .flatMap(({ when }) => when)
+      .flatMap(({ attribute, values }) => (attribute.kind === "schedule" ? values : []));
+    if (names.length === 0) continue;
+    const known = asked.get(document.namespace) ?? new Set();
+    for (const { text } of names) known.add(text);
+    asked.set(document.namespace, known);
   }
-  return names;
+  return asked;
 }
 
 export function sameFiles(a: readonly ModuleText[], b: readonly ModuleText[]): boolean {

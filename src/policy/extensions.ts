@@ -40,6 +40,8 @@ export function commandBuiltins(program: Parameters<typeof extensionsOf>[0]): re
 
 const TAKE = "cardea.ratelimit.take";
 const OPEN = "cardea.schedule.open";
+/** In what an evaluation remembers: before the name of a schedule it found closed. */
+const CLOSED = `${OPEN}\0`;
 /** In what an evaluation remembers: it only looks ahead, so nothing is counted. */
 const AHEAD = "cardea\0ahead";
 const category = "cardea";
@@ -83,9 +85,8 @@ export function extensionBuiltins({ schedules, limits }: Extensions, limiter: Li
       args: [name],
       result: result("result", types.boolean, "whether it is open"),
       call: (context, wanted) => {
-        const schedule = scheduleOf(wanted);
-        const isOpenNow = isOpen(schedule, context.nowNs);
-        if (!isOpenNow) noteClosed(context, wanted, nextOpening(schedule, context.nowNs));
+        const isOpenNow = isOpen(scheduleOf(wanted), context.nowNs);
+        if (!isOpenNow) context.memo.set(`${CLOSED}${wanted}`, true);
         return isOpenNow;
       },
     }),
@@ -126,25 +127,19 @@ export function extensionBuiltins({ schedules, limits }: Extensions, limiter: Li
   ];
 }
 
-type Memo = Parameters<Builtin["call"]>[0]["memo"];
-
 /** Limits are asked last: whoever looks ahead finds them as they were, or not asked, which is as good as within them. */
 function notCounted({ limit }: RateLimit): LimiterVerdict {
   return { allowed: true, limit, remaining: limit, resetMs: 0, retryAfterMs: 0, failure: undefined };
 }
 
-function noteClosed({ memo }: { readonly memo: Memo }, name: string, opensNs: bigint | undefined): void {
-  if (opensNs !== undefined) memo.set(`${OPEN}\0${name}`, fromBigInt(opensNs));
-}
-
-/** When the schedules open that an evaluation found closed, nanoseconds since the epoch. */
-export function openingsNoted(memo: ReadonlyMap<string, Value>): readonly bigint[] {
-  return [...memo].flatMap(([name, value]) => (name.startsWith(`${OPEN}\0`) ? BigInt(value as number | bigint) : []));
+/** Names of the schedules that an evaluation found closed. */
+export function schedulesFoundClosed(memo: ReadonlyMap<string, Value>): readonly string[] {
+  return [...memo.keys()].filter((key) => key.startsWith(CLOSED)).map((key) => key.slice(CLOSED.length));
 }
 
 /** What an evaluation remembers, for another that asks how it would end at a later time. */
 export function lookingAhead(memo: ReadonlyMap<string, Value>): Map<string, Value> {
-  return new Map([...[...memo].filter(([name]) => !name.startsWith(`${OPEN}\0`)), [AHEAD, true]]);
+  return new Map([...memo, [AHEAD, true]]);
 }
 
 /** Headers for clients about the limits that a query found exhausted, of what its evaluation remembers. */

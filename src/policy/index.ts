@@ -9,7 +9,7 @@ export {
   type Extensions,
   extensionsOf,
   lookingAhead,
-  openingsNoted,
+  schedulesFoundClosed,
 } from "./extensions.ts";
 export { mergeInto } from "./data-document.ts";
 export { type BundleReply, BundleSource, type BundleSourceOptions, type BundleStatus } from "./bundle/bundle-source.ts";

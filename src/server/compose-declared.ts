@@ -48,7 +48,7 @@ export async function composeDeclared(config: Config, metrics: Metrics, logger: 
       limits: config.cardea.limits.policies,
     },
     identity: { authenticator, trustsEnvoy, rules },
-    extend: (declared) => extensionBuiltins(extensionsOf(declared?.program), limiter),
+    extend: (declared) => extensionBuiltins(declared?.extensions ?? extensionsOf(undefined), limiter),
     host: extensionHost(limiter),
     keys,
     follow(store) {
