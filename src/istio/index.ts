@@ -41,4 +41,4 @@ export {
   type PathNormalization,
   type WorkloadSettings,
 } from "./settings.ts";
-export { namespacesFor, TokenRules, type Workload, workloadOf } from "./token-rules.ts";
+export { namespacesFor, type TokenDocument, TokenRules, type Workload, workloadOf } from "./token-rules.ts";

@@ -65,15 +65,18 @@ function backendOf({ isWaypoint }: Workload, input: JsonObject): ReturnType<type
   return isWaypoint ? serviceOf(member(input, "attributes")) : undefined;
 }
 
+/** What of a RequestAuthentication rules for tokens are chosen by. */
+export type TokenDocument = Pick<RequestAuthentication, "namespace" | "attachment" | "jwtRules">;
+
 /** Chooses the rules of RequestAuthentications that are for a request's destination. */
-export class TokenRules {
-  readonly #byNamespace = new Map<string, RequestAuthentication[]>();
+export class TokenRules<Document extends TokenDocument> {
+  readonly #byNamespace = new Map<string, Document[]>();
   readonly #mesh: MeshSettings;
   /** Lists by the documents they are made of, so that equal choices are one list. */
   readonly #lists = new Map<string, readonly JwtRule[]>();
-  readonly #ids = new Map<RequestAuthentication, number>();
+  readonly #ids = new Map<Document, number>();
 
-  constructor(documents: readonly RequestAuthentication[], mesh: MeshSettings) {
+  constructor(documents: readonly Document[], mesh: MeshSettings) {
     this.#mesh = mesh;
     for (const document of documents) {
       this.#ids.set(document, this.#ids.size);
@@ -102,7 +105,7 @@ export class TokenRules {
   }
 
   /** The RequestAuthentications that are for the destination of an input document: the root namespace's first. */
-  documentsFor(input: JsonObject): readonly RequestAuthentication[] {
+  documentsFor(input: JsonObject): readonly Document[] {
     const workload = workloadOf(input, this.#mesh);
     const service = backendOf(workload, input);
     return [...namespacesOf(workload, service, this.#mesh)].flatMap((namespace) =>

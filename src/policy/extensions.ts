@@ -1,4 +1,3 @@
-import type { IstioProgram } from "../istio/index.ts";
 import { Limiter, type LimiterVerdict, MemoryStore, type RateLimit, rateLimitHeaders } from "../ratelimit/index.ts";
 import {
   arg,
@@ -12,6 +11,7 @@ import {
 } from "../rego/engine/index.ts";
 import { fromBigInt, type JsonObject, toJsonText, type Value } from "../rego/value/index.ts";
 import { compileSchedule, isOpen, nextOpening, type Schedule } from "../schedule/index.ts";
+import { type Definitions, definitionsOf } from "./lowered.ts";
 
 /** What a snapshot's policies may name. */
 export interface Extensions {
@@ -20,22 +20,17 @@ export interface Extensions {
 }
 
 /** What policy documents define; nothing where there are none. */
-export function extensionsOf(program: Pick<IstioProgram, "schedules" | "rateLimits"> | undefined): Extensions {
-  const { schedules = [], rateLimits = [] } = program ?? {};
+export function extensionsOf(definitions: Definitions | undefined): Extensions {
+  const { schedules = [], rateLimits = [] } = definitions ?? {};
   return {
     schedules: new Map(schedules.map((schedule) => [schedule.name, compileSchedule(schedule)])),
-    limits: new Map(
-      rateLimits.map(({ name, limit, perMs, algorithm, onStoreFailure }): readonly [string, RateLimit] => [
-        name,
-        { name, limit, perMs, algorithm, onStoreFailure },
-      ]),
-    ),
+    limits: new Map(rateLimits.map((limit) => [limit.name, limit])),
   };
 }
 
 /** The same builtins for a command, with counters that end with it. */
-export function commandBuiltins(program: Parameters<typeof extensionsOf>[0]): readonly Builtin[] {
-  return extensionBuiltins(extensionsOf(program), new Limiter(new MemoryStore()));
+export function commandBuiltins(program: Parameters<typeof definitionsOf>[0] | undefined): readonly Builtin[] {
+  return extensionBuiltins(extensionsOf(program && definitionsOf(program)), new Limiter(new MemoryStore()));
 }
 
 const TAKE = "cardea.ratelimit.take";

@@ -1,6 +1,6 @@
 export { type Compile, type CompilerOptions, regoCompiler } from "./compile.ts";
-export { asideCompiler, type CompileAside, type CompileThread } from "./compile-aside.ts";
-export { Declared, type MeshOptions } from "./declared.ts";
+export { type Aside, asideInThread } from "./aside.ts";
+export { Declared } from "./declared.ts";
 export {
   commandBuiltins,
   exhaustedLimits,
@@ -11,6 +11,7 @@ export {
   lookingAhead,
   schedulesFoundClosed,
 } from "./extensions.ts";
+export type { MeshOptions } from "./lowered.ts";
 export { mergeInto } from "./data-document.ts";
 export { type BundleReply, BundleSource, type BundleSourceOptions, type BundleStatus } from "./bundle/bundle-source.ts";
 export { isUnderRoots } from "./bundle/manifest.ts";
@@ -24,5 +25,6 @@ export { type Entrypoint, pathEntrypoint, Snapshot } from "./snapshot.ts";
 export { inSlices, type Pace, SERVING_PACE } from "./slices.ts";
 export { type Accept, BASE_PART, type Changes, type Part, PolicyStore, type WriteBase } from "./store.ts";
 export { parseYaml } from "./yaml.ts";
+export type { CompileThread } from "./thread.ts";
 export { PathWatcher, type WatchOptions } from "./watch.ts";
 export type { Verification, VerificationKey } from "./bundle/signature.ts";

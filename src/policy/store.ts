@@ -1,13 +1,14 @@
-import { finish, RecentMap, type Steps } from "../base/index.ts";
+import { finish, RecentMap } from "../base/index.ts";
 import { DEFAULT_MESH } from "../istio/index.ts";
 import { CompileError, type Policy } from "../rego/engine/index.ts";
 import type { JsonObject, Value } from "../rego/value/index.ts";
 import { isUnderRoots, overlap } from "./bundle/manifest.ts";
 import type { Compile } from "./compile.ts";
-import type { CompileAside } from "./compile-aside.ts";
+import { type Aside, asideInSlices } from "./aside.ts";
 import { mergeInto } from "./data-document.ts";
-import { Declared, type MeshOptions, sameFiles } from "./declared.ts";
+import { Declared, sameFiles } from "./declared.ts";
 import { LoadError, messageOf } from "./errors.ts";
+import { type Lowered, lowerInSteps, type MeshOptions } from "./lowered.ts";
 import type { ModuleText } from "./module-text.ts";
 import { inSlices, type Pace, SERVING_PACE, type WaitingSteps } from "./slices.ts";
 import { type Entrypoint, Snapshot, textOf } from "./snapshot.ts";
@@ -39,6 +40,12 @@ const PLAIN_MESH: MeshOptions = { mesh: DEFAULT_MESH, isDescribed: false };
 /** Before the first snapshot nobody is served who could be kept waiting: only signals and timers need a turn. */
 const FIRST_SLICE_MS = 50;
 
+/** What takes long of building a snapshot. */
+interface Work<Step> {
+  compile(...set: Parameters<Compile>): Generator<Step, Policy, void>;
+  lower(files: readonly ModuleText[]): Generator<Step, Lowered, void>;
+}
+
 /** Queries that the next snapshot is compiled for: the latest that were asked. */
 const MAX_ASKED = 256;
 
@@ -48,8 +55,8 @@ const MAX_ASKED = 256;
  * are served.
  */
 export class PolicyStore {
-  readonly #compile: Compile;
-  readonly #aside: CompileAside;
+  readonly #atOnce: Work<void>;
+  readonly #aside: Aside;
   readonly #mesh: MeshOptions;
   readonly #pace: Pace;
   readonly #closing = new AbortController();
@@ -66,14 +73,14 @@ export class PolicyStore {
   readonly #asked = new RecentMap<string, true>(MAX_ASKED);
   readonly #completing = new WeakMap<Snapshot, Promise<void>>();
 
-  /** @param aside how updates aside compile; as all others by default */
+  /** @param aside how updates aside do their work; in slices by default */
   constructor(
     compile: Compile,
     mesh: MeshOptions = PLAIN_MESH,
     pace: Pace = SERVING_PACE,
-    aside: CompileAside = (set) => compile(...set),
+    aside: Aside = asideInSlices(compile),
   ) {
-    this.#compile = compile;
+    this.#atOnce = { compile, lower: (files) => lowerInSteps(files, mesh) };
     this.#aside = aside;
     this.#mesh = mesh;
     this.#pace = pace;
@@ -110,7 +117,7 @@ export class PolicyStore {
   update(changes: Changes, accept?: Accept): Snapshot {
     const parts = changed(this.#parts, changes);
     try {
-      return this.#publish(parts, finish(this.#build(parts, this.#compile)), accept);
+      return this.#publish(parts, finish(this.#build(parts, this.#atOnce)), accept);
     } catch (cause) {
       this.#lastFailure = messageOf(cause);
       throw cause;
@@ -244,10 +251,13 @@ export class PolicyStore {
   /** A snapshot whose code is generated. */
   *#buildReady(parts: ReadonlyMap<string, Part>, isServing: boolean): WaitingSteps<Snapshot> {
     const queries = [...new Set([...this.#expected, ...this.#asked.keys()])];
-    const aside = (...set: Parameters<Compile>): WaitingSteps<Policy> =>
-      this.#aside(set, queries, this.#closing.signal);
+    const { signal } = this.#closing;
+    const aside: Work<Promise<void> | void> = {
+      compile: (...set) => this.#aside.compile(set, queries, signal),
+      lower: (files) => this.#aside.lower(files, this.#mesh, signal),
+    };
     // Where nobody is served, nobody waits.
-    const snapshot = yield* this.#build(parts, isServing ? aside : this.#compile);
+    const snapshot = yield* this.#build(parts, isServing ? aside : this.#atOnce);
     try {
       yield* snapshot.policy.prepareInSteps();
       // What could not be compiled along, a query with `with`, is asked for all the same, and must not hold up requests then.
@@ -260,11 +270,7 @@ export class PolicyStore {
     return snapshot;
   }
 
-  *#build<Wait>(
-    parts: ReadonlyMap<string, Part>,
-    compile: (...set: Parameters<Compile>) => Generator<Wait, Policy, void>,
-    // biome-ignore lint/suspicious/noConfusingVoidType: what steps yield
-  ): Generator<Wait | void, Snapshot, void> {
+  *#build<Step>(parts: ReadonlyMap<string, Part>, work: Work<Step>): Generator<Step, Snapshot, void> {
     checkRoots(parts);
     const data: Record<string, Value> = {};
     const modules: ModuleText[] = [];
@@ -281,21 +287,22 @@ export class PolicyStore {
       files.push(...(part.declarations ?? []));
       if (part.bundle !== undefined) bundles.set(name, part.bundle.revision);
     }
-    const declared = yield* this.#declare(files);
+    const declared = yield* this.#declare(files, work);
     declared?.addTables(data);
     const policy =
       sameFiles(modules, this.#current.modules) && declared?.shape === this.#current.declared?.shape
         ? this.#current.policy.withData(data)
-        : yield* compile(modules, data, declared);
+        : yield* work.compile(modules, data, declared);
     const generation = this.#current.generation + 1;
     return new Snapshot({ generation, modules, data, bundles, policy, declared, asked: this.#asked });
   }
 
   /** @throws {IstioPolicyError} */
-  *#declare(files: readonly ModuleText[]): Steps<Declared | undefined> {
+  *#declare<Step>(files: readonly ModuleText[], work: Work<Step>): Generator<Step, Declared | undefined, void> {
     if (files.length === 0 && !this.#mesh.isDescribed) return undefined;
     const known = this.#current.declared;
-    return known !== undefined && sameFiles(files, known.files) ? known : yield* Declared.of(files, this.#mesh);
+    if (known !== undefined && sameFiles(files, known.files)) return known;
+    return new Declared(files, yield* work.lower(files), this.#mesh);
   }
 }
 

@@ -53,7 +53,7 @@ export async function composeDeclared(config: Config, metrics: Metrics, logger: 
     keys,
     follow(store) {
       store.onPublish(({ declared, hasDecidingModules }) => {
-        if (declared?.program.documents.length === 0 && !hasDecidingModules)
+        if (declared?.isEmpty === true && !hasDecidingModules)
           logger.warning("There are no policies. As in a mesh without policies, every request is allowed.");
         const all = [...(declared?.allTokenRules ?? []), ...rules];
         authenticator

@@ -23,8 +23,8 @@ import {
   type BundleStatus,
   type Compile,
   PolicyStore,
-  asideCompiler,
-  type CompileAside,
+  type Aside,
+  asideInThread,
   regoCompiler,
   SERVING_PACE,
 } from "../policy/index.ts";
@@ -279,13 +279,13 @@ function compilers(
   { regoVersion, compileThread, logger }: ComposeOptions,
   { extend }: DeclaredParts,
   permissions: Permissions | undefined,
-): { readonly compile: Compile; readonly aside: CompileAside | undefined } {
+): { readonly compile: Compile; readonly aside: Aside | undefined } {
   const capabilities = permissions?.capabilities;
   const compiling = { version: regoVersion, keepPrint: logger.isEnabled("info"), capabilities, extend };
   if (compileThread === undefined) return { compile: regoCompiler(compiling), aside: undefined };
   const onFailure = (err: unknown): void =>
     logger.warning("The policies are compiled beside requests: their own thread failed.", { err });
-  return { compile: regoCompiler(compiling), aside: asideCompiler(compiling, { program: compileThread, onFailure }) };
+  return { compile: regoCompiler(compiling), aside: asideInThread(compiling, { program: compileThread, onFailure }) };
 }
 
 /** The HTTP client for policies is loaded when one first asks for it. */

@@ -3,7 +3,16 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { asideCompiler, pathEntrypoint, PolicyStore, regoCompiler } from "../../src/policy/index.ts";
+import {
+  asideInThread,
+  type Declared,
+  extensionBuiltins,
+  extensionsOf,
+  pathEntrypoint,
+  PolicyStore,
+  regoCompiler,
+} from "../../src/policy/index.ts";
+import { Limiter, MemoryStore } from "../../src/ratelimit/index.ts";
 import { buildCompileThread } from "../support/compile-thread.ts";
 
 const folder = mkdtempSync(path.join(tmpdir(), "cardea-thread-"));
@@ -13,17 +22,25 @@ beforeAll(() => buildCompileThread(built));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 const PATH = pathEntrypoint("p/allow");
-/** Long enough for a thread. */
+/** Long enough for a thread, which has little time where others are busy. */
+const PADDING = "# as long as many rules or policies\n".repeat(4000);
 const many = (version: number): string =>
-  `package p\n\nversion := ${version}\n\n${Array.from({ length: 2500 }, (_, i) => `allow if {\n\tinput.user == "user${i}"\n\tinput.path == "/p/${i}"\n}\n`).join("\n")}`;
+  `package p\n\nversion := ${version}\n\n${Array.from({ length: 20 }, (_, i) => `allow if {\n\tinput.user == "user${i}"\n\tinput.path == "/p/${i}"\n}\n`).join("\n")}${PADDING}`;
 const part = (text: string) => new Map([["", { modules: [{ file: "p.rego", text }], data: {} }]]);
+
+const limiter = new Limiter(new MemoryStore());
+const OPTIONS = {
+  version: "v1",
+  keepPrint: false,
+  extend: (declared: Declared | undefined) =>
+    extensionBuiltins(declared?.extensions ?? extensionsOf(undefined), limiter),
+} as const;
 
 function storeWith(program: string): { readonly store: PolicyStore; readonly failures: unknown[] } {
   const failures: unknown[] = [];
-  const options = { version: "v1", keepPrint: false } as const;
   const onFailure = (cause: unknown): void => void failures.push(cause);
-  const aside = asideCompiler(options, { program: pathToFileURL(program), onFailure });
-  const store = new PolicyStore(regoCompiler(options), undefined, undefined, aside);
+  const aside = asideInThread(OPTIONS, { program: pathToFileURL(program), onFailure });
+  const store = new PolicyStore(regoCompiler(OPTIONS), undefined, undefined, aside);
   store.expect(PATH);
   store.update(part(many(1)));
   return { store, failures };
@@ -95,6 +112,77 @@ describe("a large set of modules", () => {
   });
 });
 
+/** Policies that allow paths of one version only, and what else is served of documents. */
+const documents = (version: number): readonly { readonly file: string; readonly text: string }[] => {
+  const kind = (name: string, spec: object, metadata: object = {}): string =>
+    JSON.stringify({
+      apiVersion: name === "Schedule" || name === "RateLimit" ? "cardea.dev/v1alpha1" : "security.istio.io/v1",
+      kind: name,
+      metadata: { name: `${name.toLowerCase()}-one`, ...metadata },
+      spec,
+    });
+  const paths = Array.from({ length: 2000 }, (_, i) => `/v${version}/${i}`);
+  return [
+    {
+      file: "mesh.yaml",
+      text: [
+        kind("AuthorizationPolicy", { rules: [{ to: [{ operation: { paths } }] }] }, { namespace: "prod" }),
+        kind("AuthorizationPolicy", {
+          rules: [{ to: [{ operation: { paths } }], when: [{ key: "cardea.schedule", values: ["schedule-one"] }] }],
+        }),
+        kind("RequestAuthentication", {
+          selector: { matchLabels: { app: "api" } },
+          jwtRules: [{ issuer: `issuer-${version}`, jwks: '{"keys":[]}' }],
+        }),
+        kind("Schedule", { timeZone: "UTC", windows: [{ from: "08:00", to: "09:00" }] }),
+        kind("RateLimit", { key: ["source.ip"], limit: 2, per: "1m" }),
+      ].join("\n---\n"),
+    },
+    { file: "padding.yaml", text: PADDING },
+  ];
+};
+const declaring = (version: number) => new Map([["", { modules: [], data: {}, declarations: documents(version) }]]);
+
+describe("a large set of policy documents", () => {
+  test("is lowered in a thread, to what it would be here", async () => {
+    const { store, failures } = storeWith(built);
+    const aside = await store.updateAside(declaring(2));
+    expect(failures).toEqual([]);
+    const here = new PolicyStore(regoCompiler(OPTIONS)).update(declaring(2));
+    expect(aside.data).toEqual(here.data);
+    expect(JSON.stringify(aside.data)).toBe(JSON.stringify(here.data));
+    const { declared, policy } = aside;
+    expect(declared?.shape).toBe(here.declared?.shape);
+    expect(declared?.allTokenRules).toEqual(here.declared?.allTokenRules);
+    expect(declared?.extensions).toEqual(here.declared?.extensions);
+    const input = (path: string) => ({
+      attributes: {
+        destination: { principal: "spiffe://cluster.local/ns/prod/sa/a", labels: { app: "api" } },
+        request: { http: { path } },
+      },
+    });
+    const allowed = policy.query("data.cardea.istio.decision.allowed");
+    expect([allowed.value({ input: input("/v2/7") }), allowed.value({ input: input("/v1/7") })]).toEqual([true, false]);
+    const inDefault = { attributes: { destination: { principal: "spiffe://cluster.local/ns/default/sa/a" } } };
+    for (const asked of [input("/v2/7"), inDefault]) {
+      expect(declared?.tokenRules(asked)).toEqual(here.declared?.tokenRules(asked));
+      expect(declared?.openings(asked, 0n, [])).toEqual(here.declared?.openings(asked, 0n, []));
+    }
+    expect(declared?.openings(inDefault, 0n, [])).toHaveLength(1);
+  });
+
+  test("with errors is refused with all of them, and changes nothing", async () => {
+    const { store, failures } = storeWith(built);
+    const before = store.current;
+    const [file, padding] = documents(2) as [{ file: string; text: string }, { file: string; text: string }];
+    const bad = { ...file, text: file.text.replaceAll('"security.istio.io/v1"', '"security.istio.io/v9"') };
+    const update = store.updateAside(new Map([["", { modules: [], data: {}, declarations: [bad, padding] }]]));
+    await expect(update).rejects.toMatchObject({ name: "IstioPolicyError", diagnostics: { length: 3 } });
+    expect(store.current).toBe(before);
+    expect(failures).toEqual([]);
+  });
+});
+
 describe("a thread that fails leaves the work to this one", () => {
   test.each([
     ["there is no program", undefined, "Cannot find module"],
@@ -110,9 +198,11 @@ describe("a thread that fails leaves the work to this one", () => {
     if (text !== undefined) writeFileSync(program, text);
     const { store, failures } = storeWith(program);
     await store.updateAside(part(many(2)));
-    expect(failures).toHaveLength(1);
-    expect(String(failures[0])).toContain(message);
     expect(store.current.prepare(PATH).value({ input: { user: "user7", path: "/p/7" } })).toBe(true);
+    await store.updateAside(declaring(2));
+    expect(store.current.declared?.isEmpty).toBe(false);
+    expect(failures).toHaveLength(2);
+    for (const failure of failures) expect(String(failure)).toContain(message);
   });
 
   test("but not when memory was what it lacked: here there is no more of it", async () => {

@@ -65,7 +65,8 @@ describe("policy documents in a snapshot", () => {
       store.update(new Map([["b", { modules: [], data: {}, declarations: [policy("/b")], bundle }]])),
     ).toThrow(/AuthorizationPolicy prod\/p is already defined at p\.yaml:1/);
     store.update(new Map([["b", { modules: [], data: {}, declarations: [hours("UTC")], bundle }]]));
-    expect(store.current.declared?.program.documents.length).toBe(2);
+    expect([...(store.current.declared?.extensions.schedules.keys() ?? [])]).toEqual(["h"]);
+    expect(allowed(store, "/a")).toBe(true);
   });
 
   test("share their place with nobody", () => {

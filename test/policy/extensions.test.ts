@@ -4,6 +4,7 @@ import { compile, evaluateWithIo, type IoRequest, valueWithIo } from "../../src/
 import { nodeBuiltins } from "../../src/rego/node.ts";
 import { compileSchedule } from "../../src/schedule/index.ts";
 import { type Extensions, extensionBuiltins, extensionHost, extensionsOf } from "../../src/policy/index.ts";
+import { definitionsOf } from "../../src/policy/lowered.ts";
 import { compileIstio } from "../../src/istio/index.ts";
 
 const limit: RateLimit = {
@@ -130,7 +131,7 @@ test("a RateLimit's document says how it counts", () => {
   const files = [
     { file: "l.yaml", text: `${text("a", "")}---\n${text("b", ", algorithm: fixed-window, onStoreFailure: allow")}` },
   ];
-  expect([...extensionsOf(compileIstio({ files })).limits.values()]).toEqual([
+  expect([...extensionsOf(definitionsOf(compileIstio({ files }))).limits.values()]).toEqual([
     { name: "a", limit: 2, perMs: 60_000, algorithm: "token-bucket", onStoreFailure: "deny" },
     { name: "b", limit: 2, perMs: 60_000, algorithm: "fixed-window", onStoreFailure: "allow" },
   ]);

@@ -1,0 +1,137 @@
+import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from "node:worker_threads";
+import type { Capabilities, PolicyPiece } from "../rego/engine/index.ts";
+import { LoadError } from "./errors.ts";
+import type { MeshOptions } from "./lowered.ts";
+import type { LoweredPiece } from "./lowered-pieces.ts";
+import type { ModuleText, RegoVersion } from "./module-text.ts";
+import { waitFor, type WaitingSteps } from "./slices.ts";
+
+/** A thread for work that would hold up requests, or whose garbage would. */
+export interface CompileThread {
+  /** The program of compile-thread.ts. */
+  readonly program: URL;
+  /** Told why the thread gave nothing; the work is done here then. */
+  onFailure(cause: unknown): void;
+}
+
+/** What a thread is started with. */
+export interface ThreadTask {
+  readonly work: CompileTask | LowerTask;
+  /** Where the result goes, piece by piece. */
+  readonly port: MessagePort;
+}
+
+/** Modules, whose image is asked for. */
+export interface CompileTask {
+  readonly kind: "compile";
+  readonly modules: readonly ModuleText[];
+  readonly version: RegoVersion;
+  readonly keepPrint: boolean;
+  readonly capabilities: Capabilities | undefined;
+  readonly queries: readonly string[];
+}
+
+/** Files of policy documents. */
+export interface LowerTask {
+  readonly kind: "lower";
+  readonly files: readonly ModuleText[];
+  readonly options: MeshOptions;
+}
+
+/** What each kind of work gives. */
+interface PieceOf {
+  readonly compile: PolicyPiece;
+  readonly lower: LoweredPiece;
+}
+
+/** Its last word. */
+export type ThreadEnd = "done" | "refused";
+
+/** Less text is dealt with before a thread has started. */
+const THREAD_LENGTH = 128 * 1024;
+/** Behind everything else, the thread may starve on a busy machine. A new policy must not wait for that to end. */
+const THREAD_TIMEOUT_MS = 20_000;
+
+/** Whether these are worth a thread. */
+export function isLong(texts: readonly ModuleText[]): boolean {
+  return texts.reduce((sum, { text }) => sum + text.length, 0) >= THREAD_LENGTH;
+}
+
+/**
+ * Does work in a thread.
+ *
+ * @param made  Makes the result of its pieces. @throws {TypeError} when some are missing
+ * @returns undefined where the work is better done here: the thread failed, or found something wrong, which is said here
+ * @throws {LoadError} when memory was what it lacked: here there is no more of it
+ * @throws the signal's reason, once it is aborted
+ */
+export function* inThread<Task extends ThreadTask["work"], T>(
+  { program, onFailure }: CompileThread,
+  work: Task,
+  signal: AbortSignal,
+  made: (pieces: Iterable<PieceOf[Task["kind"]]>) => WaitingSteps<T>,
+): WaitingSteps<T | undefined> {
+  try {
+    const port = yield* waitFor(portOfThread(program, work, signal));
+    if (port === undefined) return undefined;
+    try {
+      return yield* made(received(port));
+    } finally {
+      // What is not taken from a port that stays open is never freed.
+      port.close();
+    }
+  } catch (cause) {
+    signal.throwIfAborted();
+    if (isOutOfMemory(cause))
+      throw new LoadError("out_of_memory", "compiling the policies takes more memory than there is", { cause });
+    onFailure(cause);
+    return undefined;
+  }
+}
+
+/**
+ * @returns where the pieces lie; undefined where something is wrong with what is to be done
+ * @throws what the thread died of
+ */
+async function portOfThread(
+  program: URL,
+  work: ThreadTask["work"],
+  signal: AbortSignal,
+): Promise<MessagePort | undefined> {
+  signal.throwIfAborted();
+  const { port1, port2 } = new MessageChannel();
+  const workerData: ThreadTask = { work, port: port2 };
+  const worker = new Worker(program, { workerData, transferList: [port2] });
+  const stop = (): void => void worker.terminate();
+  signal.addEventListener("abort", stop);
+  let timer: NodeJS.Timeout | undefined;
+  let end: ThreadEnd | undefined;
+  try {
+    end = await new Promise<ThreadEnd>((resolve, reject) => {
+      const late = (): void => reject(new Error(`the thread was not done after ${THREAD_TIMEOUT_MS} ms`));
+      timer = setTimeout(late, THREAD_TIMEOUT_MS);
+      worker.once("message", resolve);
+      worker.once("error", reject);
+      worker.once("exit", (code) => reject(new Error(`the thread ended early, with code ${code}`)));
+    });
+    return end === "done" ? port1 : undefined;
+  } finally {
+    if (end !== "done") port1.close();
+    clearTimeout(timer);
+    signal.removeEventListener("abort", stop);
+    stop();
+  }
+}
+
+/** What lies at a port, taken one by one: reading a message is work, as loading it is. */
+function* received<Piece>(port: MessagePort): Generator<Piece> {
+  for (;;) {
+    const next = receiveMessageOnPort(port) as { readonly message: Piece } | undefined;
+    if (next === undefined) break;
+    yield next.message;
+  }
+}
+
+function isOutOfMemory(cause: unknown): boolean {
+  return cause instanceof Error && "code" in cause && cause.code === "ERR_WORKER_OUT_OF_MEMORY";
+}
