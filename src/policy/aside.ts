@@ -31,14 +31,14 @@ export function asideInThread(compiling: CompilerOptions, thread: CompileThread)
       const here = optionsFor(...set);
       const { modules } = here;
       const work = { kind: "compile", modules, version, keepPrint, capabilities, queries } as const;
-      const policy = isLong(modules)
+      const policy = isLong(work.kind, modules)
         ? yield* inThread(thread, work, signal, (pieces) => policyOfImage(pieces, here))
         : undefined;
       return policy ?? (yield* compileInSteps(here));
     },
     *lower(files, options, signal) {
       const work = { kind: "lower", files, options } as const;
-      const lowered = isLong(files) ? yield* inThread(thread, work, signal, loweredOf) : undefined;
+      const lowered = isLong(work.kind, files) ? yield* inThread(thread, work, signal, loweredOf) : undefined;
       return lowered ?? (yield* lowerInSteps(files, options));
     },
   };

@@ -47,14 +47,17 @@ interface PieceOf {
 /** Its last word. */
 export type ThreadEnd = "done" | "refused";
 
-/** Less text is dealt with before a thread has started. */
-const THREAD_LENGTH = 128 * 1024;
-/** Behind everything else, the thread may starve on a busy machine. A new policy must not wait for that to end. */
-const THREAD_TIMEOUT_MS = 20_000;
+/** Less text is dealt with before a thread has started; documents cost less than modules of their length. */
+const LEAST_LENGTH = { compile: 128 * 1024, lower: 1024 * 1024 };
+/**
+ * Behind everything else, the thread may starve on a busy machine. A new policy must not wait for that to end: these are
+ * some times what ten thousand rules, and as many policies, take there.
+ */
+const TIMEOUT_MS = { compile: 20_000, lower: 10_000 };
 
 /** Whether these are worth a thread. */
-export function isLong(texts: readonly ModuleText[]): boolean {
-  return texts.reduce((sum, { text }) => sum + text.length, 0) >= THREAD_LENGTH;
+export function isLong(kind: ThreadTask["work"]["kind"], texts: readonly ModuleText[]): boolean {
+  return texts.reduce((sum, { text }) => sum + text.length, 0) >= LEAST_LENGTH[kind];
 }
 
 /**
@@ -108,8 +111,8 @@ async function portOfThread(
   let end: ThreadEnd | undefined;
   try {
     end = await new Promise<ThreadEnd>((resolve, reject) => {
-      const late = (): void => reject(new Error(`the thread was not done after ${THREAD_TIMEOUT_MS} ms`));
-      timer = setTimeout(late, THREAD_TIMEOUT_MS);
+      const ms = TIMEOUT_MS[work.kind];
+      timer = setTimeout(() => reject(new Error(`the thread was not done after ${ms} ms`)), ms);
       worker.once("message", resolve);
       worker.once("error", reject);
       worker.once("exit", (code) => reject(new Error(`the thread ended early, with code ${code}`)));

@@ -23,9 +23,9 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 const PATH = pathEntrypoint("p/allow");
 /** Long enough for a thread, which has little time where others are busy. */
-const PADDING = "# as long as many rules or policies\n".repeat(4000);
+const padding = (length: number): string => "# as long as many rules or policies\n".repeat(length / 36);
 const many = (version: number): string =>
-  `package p\n\nversion := ${version}\n\n${Array.from({ length: 20 }, (_, i) => `allow if {\n\tinput.user == "user${i}"\n\tinput.path == "/p/${i}"\n}\n`).join("\n")}${PADDING}`;
+  `package p\n\nversion := ${version}\n\n${Array.from({ length: 20 }, (_, i) => `allow if {\n\tinput.user == "user${i}"\n\tinput.path == "/p/${i}"\n}\n`).join("\n")}${padding(144_000)}`;
 const part = (text: string) => new Map([["", { modules: [{ file: "p.rego", text }], data: {} }]]);
 
 const limiter = new Limiter(new MemoryStore());
@@ -138,7 +138,7 @@ const documents = (version: number): readonly { readonly file: string; readonly 
         kind("RateLimit", { key: ["source.ip"], limit: 2, per: "1m" }),
       ].join("\n---\n"),
     },
-    { file: "padding.yaml", text: PADDING },
+    { file: "padding.yaml", text: padding(1_080_000) },
   ];
 };
 const declaring = (version: number) => new Map([["", { modules: [], data: {}, declarations: documents(version) }]]);
