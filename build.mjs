@@ -49,7 +49,7 @@ await build({ ...common, entryPoints: { main: "src/main.ts" }, format: "esm" });
 // The thread that compiles large sets of modules.
 await build({
   ...common,
-  entryPoints: { "compile-thread": "src/policy/compile-thread.ts" },
+  entryPoints: { "policy-thread": "src/policy/policy-thread.ts" },
   format: "esm",
   mainFields: ["module", "main"],
   minify: true,

@@ -112,7 +112,7 @@ export async function serve(
       env: terminal.env,
       version: OPA_VERSION,
       beforeReload: lowerBackgroundThreads,
-      compileThread: new URL("compile-thread.js", import.meta.url),
+      policyThread: new URL("policy-thread.js", import.meta.url),
     });
     const stopped = stopSignal(settings.waitSeconds * 1000, () => server.prepareStop());
     reloadOnHangup(() => void server.reload());

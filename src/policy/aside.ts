@@ -4,7 +4,7 @@ import { type Lowered, lowerInSteps, type MeshOptions } from "./lowered.ts";
 import { loweredOf } from "./lowered-pieces.ts";
 import type { ModuleText } from "./module-text.ts";
 import type { WaitingSteps } from "./slices.ts";
-import { type CompileThread, inThread, isLong } from "./thread.ts";
+import { inThread, isWorthThread, type PolicyThread } from "./thread.ts";
 
 /** How a snapshot is built beside requests. */
 export interface Aside {
@@ -23,23 +23,22 @@ export function asideInSlices(compile: Compile): Aside {
 }
 
 /** Much in a thread of its own, as the collector would stop requests for the trees of it; little in slices. */
-export function asideInThread(compiling: CompilerOptions, thread: CompileThread): Aside {
+export function asideInThread(compiling: CompilerOptions, thread: PolicyThread): Aside {
   const { version, keepPrint, capabilities } = compiling;
   const optionsFor = compileOptions(compiling);
   return {
-    *compile(set, queries, signal) {
-      const here = optionsFor(...set);
-      const { modules } = here;
+    compile(set, queries, signal) {
+      const options = optionsFor(...set);
+      const { modules } = options;
+      const here = (): WaitingSteps<Policy> => compileInSteps(options);
+      if (!isWorthThread("compile", modules)) return here();
       const work = { kind: "compile", modules, version, keepPrint, capabilities, queries } as const;
-      const policy = isLong(work.kind, modules)
-        ? yield* inThread(thread, work, signal, (pieces) => policyOfImage(pieces, here))
-        : undefined;
-      return policy ?? (yield* compileInSteps(here));
+      return inThread(thread, work, signal, (pieces) => policyOfImage(pieces, options), here);
     },
-    *lower(files, options, signal) {
-      const work = { kind: "lower", files, options } as const;
-      const lowered = isLong(work.kind, files) ? yield* inThread(thread, work, signal, loweredOf) : undefined;
-      return lowered ?? (yield* lowerInSteps(files, options));
+    lower(files, options, signal) {
+      const here = (): WaitingSteps<Lowered> => lowerInSteps(files, options);
+      if (!isWorthThread("lower", files)) return here();
+      return inThread(thread, { kind: "lower", files, options }, signal, loweredOf, here);
     },
   };
 }

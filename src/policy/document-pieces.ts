@@ -8,8 +8,8 @@ export type DocumentPiece =
   | { readonly kind: "open"; readonly at: readonly string[]; readonly isArray: boolean }
   | { readonly kind: "members"; readonly at: readonly string[]; readonly text: string };
 
-/** Reading so much takes a few tenths of a millisecond. */
-const PIECE_LENGTH = 16 * 1024;
+/** Reading so much takes some tenths of a millisecond. */
+const PIECE_LENGTH = 8 * 1024;
 
 /** A document as pieces, none much longer than asked for unless a single string is. */
 export function piecesOf(document: JsonObject, length = PIECE_LENGTH): Generator<DocumentPiece> {

@@ -25,6 +25,6 @@ export { type Entrypoint, pathEntrypoint, Snapshot } from "./snapshot.ts";
 export { inSlices, type Pace, SERVING_PACE } from "./slices.ts";
 export { type Accept, BASE_PART, type Changes, type Part, PolicyStore, type WriteBase } from "./store.ts";
 export { parseYaml } from "./yaml.ts";
-export type { CompileThread } from "./thread.ts";
+export type { PolicyThread } from "./thread.ts";
 export { PathWatcher, type WatchOptions } from "./watch.ts";
 export type { Verification, VerificationKey } from "./bundle/signature.ts";

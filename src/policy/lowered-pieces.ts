@@ -1,33 +1,67 @@
-import type { Steps } from "../base/index.ts";
+import { mapInSteps, type Steps } from "../base/index.ts";
 import type { TokenDocument } from "../istio/index.ts";
+import type { JsonObject } from "../rego/value/index.ts";
 import { DocumentBuilder, type DocumentPiece, piecesOf } from "./document-pieces.ts";
 import type { Lowered } from "./lowered.ts";
 
-/** What was lowered, as messages each of which is read in little time. The last one says that none is missing. */
+/** What was lowered, as messages each of which is read in little time. */
 export type LoweredPiece =
-  | { readonly kind: "tables"; readonly piece: DocumentPiece }
-  | { readonly kind: "tokens"; readonly documents: readonly TokenDocument[] }
-  | { readonly kind: "end"; readonly rest: Omit<Lowered, "tables" | "tokenDocuments"> };
+  | DocumentPiece
+  /** The last, after so many others. */
+  | { readonly kind: "end"; readonly count: number };
 
-/** Documents with key sets in them may be long. */
-const TOKEN_DOCUMENTS = 8;
-
-export function* piecesOfLowered({ tables, tokenDocuments, ...rest }: Lowered): Generator<LoweredPiece> {
-  for (const piece of piecesOf(tables)) yield { kind: "tables", piece };
-  for (let i = 0; i < tokenDocuments.length; i += TOKEN_DOCUMENTS)
-    yield { kind: "tokens", documents: tokenDocuments.slice(i, i + TOKEN_DOCUMENTS) };
-  yield { kind: "end", rest };
+/** The same as a JSON document: without maps and sets. */
+interface Handed extends Omit<Lowered, "tokenDocuments" | "schedulesAsked"> {
+  readonly tokenDocuments: readonly HandedTokenDocument[];
+  readonly schedulesAsked: readonly (readonly [namespace: string, names: readonly string[]])[];
 }
 
-/** @throws {TypeError} when pieces are missing: tables without some of their policies would let in whom those deny. */
+interface HandedTokenDocument extends Omit<TokenDocument, "attachment"> {
+  readonly attachment: Omit<TokenDocument["attachment"], "selector">;
+  readonly selector: readonly (readonly [label: string, value: string])[];
+}
+
+export function* piecesOfLowered(lowered: Lowered): Generator<LoweredPiece> {
+  const handed: Handed = {
+    ...lowered,
+    tokenDocuments: lowered.tokenDocuments.map(({ attachment: { selector, ...attachment }, ...document }) => ({
+      ...document,
+      attachment,
+      selector: [...selector],
+    })),
+    schedulesAsked: [...lowered.schedulesAsked].map(([namespace, names]) => [namespace, [...names]]),
+  };
+  let count = 0;
+  for (const piece of piecesOf(handed as unknown as JsonObject)) {
+    yield piece;
+    count++;
+  }
+  yield { kind: "end", count };
+}
+
+/** @throws {TypeError} when a piece is missing: tables without some of their policies would let in whom those deny. */
 export function* loweredOf(pieces: Iterable<LoweredPiece>): Steps<Lowered> {
-  const tables = new DocumentBuilder();
-  const tokenDocuments: TokenDocument[] = [];
+  const builder = new DocumentBuilder();
+  let count = 0;
   for (const piece of pieces) {
-    if (piece.kind === "end") return { ...piece.rest, tables: tables.document, tokenDocuments };
-    if (piece.kind === "tables") tables.take(piece.piece);
-    else tokenDocuments.push(...piece.documents);
+    if (piece.kind === "end") {
+      if (piece.count !== count) break;
+      return yield* received(builder.document as unknown as Handed);
+    }
+    builder.take(piece);
+    count++;
     yield;
   }
   throw new TypeError("what was lowered is not complete");
+}
+
+function* received({ tokenDocuments, schedulesAsked, ...rest }: Handed): Steps<Lowered> {
+  return {
+    ...rest,
+    tokenDocuments: yield* mapInSteps(tokenDocuments, ({ selector, attachment, ...document }) => ({
+      ...document,
+      attachment: { ...attachment, selector: new Map(selector) },
+    })),
+    schedulesAsked: new Map(schedulesAsked.map(([namespace, names]) => [namespace, new Set(names)])),
+  };
 }

@@ -51,14 +51,19 @@ export function* waitFor<T>(promise: Promise<T>): WaitingSteps<T> {
 
 /** Drives work in slices. @throws the signal's reason, before a slice, once it is aborted. */
 export async function inSlices<T>(steps: WaitingSteps<T>, pace: Pace, signal?: AbortSignal): Promise<T> {
-  for (;;) {
-    signal?.throwIfAborted();
-    const untilMs = pace.nowMs() + pace.sliceMs;
-    do {
-      const { done, value } = steps.next();
-      if (done === true) return value as T;
-      if (value instanceof Promise) await value;
-    } while (pace.nowMs() < untilMs);
-    await pace.pause();
+  try {
+    for (;;) {
+      signal?.throwIfAborted();
+      const untilMs = pace.nowMs() + pace.sliceMs;
+      do {
+        const { done, value } = steps.next();
+        if (done === true) return value as T;
+        if (value instanceof Promise) await value;
+      } while (pace.nowMs() < untilMs);
+      await pace.pause();
+    }
+  } finally {
+    // What is dropped half-way may have something to close.
+    steps.return(undefined as T);
   }
 }

@@ -7,10 +7,12 @@ import type { ModuleText, RegoVersion } from "./module-text.ts";
 import { waitFor, type WaitingSteps } from "./slices.ts";
 
 /** A thread for work that would hold up requests, or whose garbage would. */
-export interface CompileThread {
-  /** The program of compile-thread.ts. */
+export interface PolicyThread {
+  /** The program of policy-thread.ts. */
   readonly program: URL;
-  /** Told why the thread gave nothing; the work is done here then. */
+  /** Default: some seconds, by what there is to do. */
+  readonly timeoutMs?: number;
+  /** Told why the work had to be done here. */
   onFailure(cause: unknown): void;
 }
 
@@ -51,74 +53,81 @@ export type ThreadEnd = "done" | "refused";
 const LEAST_LENGTH = { compile: 128 * 1024, lower: 1024 * 1024 };
 /**
  * Behind everything else, the thread may starve on a busy machine. A new policy must not wait for that to end: these are
- * some times what ten thousand rules, and as many policies, take there.
+ * several times what ten thousand rules, and as many policies, take.
  */
 const TIMEOUT_MS = { compile: 20_000, lower: 10_000 };
 
-/** Whether these are worth a thread. */
-export function isLong(kind: ThreadTask["work"]["kind"], texts: readonly ModuleText[]): boolean {
+export function isWorthThread(kind: ThreadTask["work"]["kind"], texts: readonly ModuleText[]): boolean {
   return texts.reduce((sum, { text }) => sum + text.length, 0) >= LEAST_LENGTH[kind];
 }
 
 /**
- * Does work in a thread.
+ * Does work in a thread, or here where the thread fails. What is wrong with policies is found here once more, and told.
  *
- * @param made  Makes the result of its pieces. @throws {TypeError} when some are missing
- * @returns undefined where the work is better done here: the thread failed, or found something wrong, which is said here
- * @throws {LoadError} when memory was what it lacked: here there is no more of it
- * @throws the signal's reason, once it is aborted
+ * @param made makes the result of its pieces; throws a TypeError when some are missing
+ * @throws {LoadError} when memory was what the thread lacked: here there is no more of it
+ * @throws the signal's reason, once it is aborted, and whatever `here` throws
  */
 export function* inThread<Task extends ThreadTask["work"], T>(
-  { program, onFailure }: CompileThread,
+  thread: PolicyThread,
   work: Task,
   signal: AbortSignal,
   made: (pieces: Iterable<PieceOf[Task["kind"]]>) => WaitingSteps<T>,
-): WaitingSteps<T | undefined> {
+  here: () => WaitingSteps<T>,
+): WaitingSteps<T> {
   try {
-    const port = yield* waitFor(portOfThread(program, work, signal));
-    if (port === undefined) return undefined;
-    try {
-      return yield* made(received(port));
-    } finally {
-      // What is not taken from a port that stays open is never freed.
-      port.close();
-    }
+    const port = yield* waitFor(portOfThread(thread, work, signal));
+    if (port !== undefined) return yield* madeOf(port, made);
   } catch (cause) {
     signal.throwIfAborted();
     if (isOutOfMemory(cause))
       throw new LoadError("out_of_memory", "compiling the policies takes more memory than there is", { cause });
-    onFailure(cause);
-    return undefined;
+    thread.onFailure(cause);
+    return yield* here();
+  }
+  const result = yield* here();
+  thread.onFailure(new Error("the thread refused policies that are right"));
+  return result;
+}
+
+function* madeOf<Piece, T>(port: MessagePort, made: (pieces: Iterable<Piece>) => WaitingSteps<T>): WaitingSteps<T> {
+  try {
+    return yield* made(received(port));
+  } finally {
+    // What is not taken from a port that stays open is never freed.
+    port.close();
   }
 }
 
 /**
- * @returns where the pieces lie; undefined where something is wrong with what is to be done
+ * @returns where the pieces lie; undefined where something is wrong with the policies
  * @throws what the thread died of
  */
 async function portOfThread(
-  program: URL,
+  { program, timeoutMs }: PolicyThread,
   work: ThreadTask["work"],
   signal: AbortSignal,
 ): Promise<MessagePort | undefined> {
   signal.throwIfAborted();
   const { port1, port2 } = new MessageChannel();
-  const workerData: ThreadTask = { work, port: port2 };
-  const worker = new Worker(program, { workerData, transferList: [port2] });
-  const stop = (): void => void worker.terminate();
+  let worker: Worker | undefined;
+  const stop = (): void => void worker?.terminate();
   signal.addEventListener("abort", stop);
   let timer: NodeJS.Timeout | undefined;
   let end: ThreadEnd | undefined;
   try {
     end = await new Promise<ThreadEnd>((resolve, reject) => {
-      const ms = TIMEOUT_MS[work.kind];
+      const workerData: ThreadTask = { work, port: port2 };
+      worker = new Worker(program, { workerData, transferList: [port2] })
+        .once("message", resolve)
+        .once("error", reject)
+        .once("exit", (code) => reject(new Error(`the thread ended early, with code ${code}`)));
+      const ms = timeoutMs ?? TIMEOUT_MS[work.kind];
       timer = setTimeout(() => reject(new Error(`the thread was not done after ${ms} ms`)), ms);
-      worker.once("message", resolve);
-      worker.once("error", reject);
-      worker.once("exit", (code) => reject(new Error(`the thread ended early, with code ${code}`)));
     });
     return end === "done" ? port1 : undefined;
   } finally {
+    // Its other end closes with it.
     if (end !== "done") port1.close();
     clearTimeout(timer);
     signal.removeEventListener("abort", stop);

@@ -8,7 +8,7 @@ const WORKER_NAME = "V8Worker";
 const USUAL_COUNT = 5;
 
 /**
- * Far enough behind the requests, and ahead of the thread that compiles policies (PRIORITY_LOW, compile-thread.ts): a collection
+ * Far enough behind the requests, and ahead of the thread that compiles policies (PRIORITY_LOW, policy-thread.ts): a collection
  * of the serving heap waits for these threads, and must not wait for a compiler.
  */
 const BACKGROUND = 10;

@@ -67,7 +67,7 @@ export interface ComposeOptions {
   readonly authorization: "basic" | "off";
   /** Called each time before policies are replaced while requests are served. */
   readonly beforeReload?: (() => void) | undefined;
-  readonly compileThread?: URL | undefined;
+  readonly policyThread?: URL | undefined;
 }
 
 /** The parts of one process, wired but not started. */
@@ -276,16 +276,16 @@ export async function compose(options: ComposeOptions): Promise<Parts> {
 
 /** `print` costs something even when nobody reads it: it is compiled out above log level info, as in OPA. */
 function compilers(
-  { regoVersion, compileThread, logger }: ComposeOptions,
+  { regoVersion, policyThread, logger }: ComposeOptions,
   { extend }: DeclaredParts,
   permissions: Permissions | undefined,
 ): { readonly compile: Compile; readonly aside: Aside | undefined } {
   const capabilities = permissions?.capabilities;
   const compiling = { version: regoVersion, keepPrint: logger.isEnabled("info"), capabilities, extend };
-  if (compileThread === undefined) return { compile: regoCompiler(compiling), aside: undefined };
+  if (policyThread === undefined) return { compile: regoCompiler(compiling), aside: undefined };
   const onFailure = (err: unknown): void =>
-    logger.warning("The policies are compiled beside requests: their own thread failed.", { err });
-  return { compile: regoCompiler(compiling), aside: asideInThread(compiling, { program: compileThread, onFailure }) };
+    logger.warning("The policies are built between requests: their own thread failed.", { err });
+  return { compile: regoCompiler(compiling), aside: asideInThread(compiling, { program: policyThread, onFailure }) };
 }
 
 /** The HTTP client for policies is loaded when one first asks for it. */

@@ -49,7 +49,7 @@ export interface ServerOptions {
   /** Called each time before policies are replaced while requests are served. */
   readonly beforeReload?: () => void;
   /** The program of the thread that compiles large sets of modules; without it they are compiled where requests are served. */
-  readonly compileThread?: URL;
+  readonly policyThread?: URL;
 }
 
 export interface ApiTlsOptions extends TlsPaths {

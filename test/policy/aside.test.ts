@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import {
   BASE_PART,
+  inSlices,
   LoadError,
   type Pace,
   type Part,
@@ -146,6 +147,21 @@ describe("an update aside", () => {
     for (const update of updates) await expect(update).rejects.toThrow("aborted");
     expect(value(store)).toBe(1);
   });
+});
+
+test("work that is dropped half-way closes what it has open", async () => {
+  const closing = new AbortController();
+  let isOpen = true;
+  const steps = (function* () {
+    try {
+      for (;;) yield;
+    } finally {
+      isOpen = false;
+    }
+  })();
+  const pace = ticking(5, () => closing.abort(new Error("closed")));
+  await expect(inSlices(steps, pace, closing.signal)).rejects.toThrow("closed");
+  expect(isOpen).toBe(false);
 });
 
 test("a program too large for one script answers as a small one", () => {

@@ -4,7 +4,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { build } from "esbuild";
-import { buildCompileThread } from "./compile-thread.ts";
+import { buildPolicyThread } from "./policy-thread.ts";
 import { freePort } from "./free-port.ts";
 import { CheckClient } from "./server.ts";
 
@@ -32,7 +32,7 @@ export async function buildProgram(): Promise<{ readonly main: string; remove():
     packages: "external",
     logLevel: "warning",
   });
-  await buildCompileThread(join(outdir, "compile-thread.js"));
+  await buildPolicyThread(join(outdir, "policy-thread.js"));
   return { main: join(outdir, "main.js"), remove: () => rm(outdir, { recursive: true, force: true }) };
 }
 

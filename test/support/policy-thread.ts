@@ -1,9 +1,9 @@
 import { build } from "esbuild";
 
 /** Builds the program of the compiling thread as build.mjs does. */
-export async function buildCompileThread(outfile: string): Promise<void> {
+export async function buildPolicyThread(outfile: string): Promise<void> {
   await build({
-    entryPoints: ["src/policy/compile-thread.ts"],
+    entryPoints: ["src/policy/policy-thread.ts"],
     outfile,
     bundle: true,
     platform: "node",

@@ -13,12 +13,12 @@ import {
   regoCompiler,
 } from "../../src/policy/index.ts";
 import { Limiter, MemoryStore } from "../../src/ratelimit/index.ts";
-import { buildCompileThread } from "../support/compile-thread.ts";
+import { buildPolicyThread } from "../support/policy-thread.ts";
 
 const folder = mkdtempSync(path.join(tmpdir(), "cardea-thread-"));
-const built = path.join(folder, "compile-thread.mjs");
+const built = path.join(folder, "policy-thread.mjs");
 
-beforeAll(() => buildCompileThread(built));
+beforeAll(() => buildPolicyThread(built));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 const PATH = pathEntrypoint("p/allow");
@@ -36,10 +36,13 @@ const OPTIONS = {
     extensionBuiltins(declared?.extensions ?? extensionsOf(undefined), limiter),
 } as const;
 
-function storeWith(program: string): { readonly store: PolicyStore; readonly failures: unknown[] } {
+function storeWith(
+  program: string,
+  timeoutMs = 120_000,
+): { readonly store: PolicyStore; readonly failures: unknown[] } {
   const failures: unknown[] = [];
   const onFailure = (cause: unknown): void => void failures.push(cause);
-  const aside = asideInThread(OPTIONS, { program: pathToFileURL(program), onFailure });
+  const aside = asideInThread(OPTIONS, { program: pathToFileURL(program), timeoutMs, onFailure });
   const store = new PolicyStore(regoCompiler(OPTIONS), undefined, undefined, aside);
   store.expect(PATH);
   store.update(part(many(1)));
@@ -193,10 +196,16 @@ describe("a thread that fails leaves the work to this one", () => {
       "import { parentPort } from 'node:worker_threads'; parentPort.postMessage('done')",
       "not complete",
     ],
-  ])("%s", async (name, text, message) => {
+    [
+      "it refuses what is right",
+      "import { parentPort } from 'node:worker_threads'; parentPort.postMessage('refused')",
+      "refused policies that are right",
+    ],
+    ["it is late", "setInterval(() => undefined, 60_000)", "not done after 50 ms", 50],
+  ])("%s", async (name, text, message, timeoutMs?: number) => {
     const program = path.join(folder, `${name.replaceAll(" ", "-")}.mjs`);
     if (text !== undefined) writeFileSync(program, text);
-    const { store, failures } = storeWith(program);
+    const { store, failures } = storeWith(program, timeoutMs);
     await store.updateAside(part(many(2)));
     expect(store.current.prepare(PATH).value({ input: { user: "user7", path: "/p/7" } })).toBe(true);
     await store.updateAside(declaring(2));
