@@ -48,7 +48,7 @@ export interface ServerOptions {
   readonly version: string;
   /** Called each time before policies are replaced while requests are served. */
   readonly beforeReload?: () => void;
-  /** The program of the thread that compiles large sets of modules; without it they are compiled where requests are served. */
+  /** The program of the thread that builds large sets of policies; without it they are built where requests are served. */
   readonly policyThread?: URL;
 }
 
