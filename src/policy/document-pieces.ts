@@ -32,18 +32,30 @@ function* piecesAt(
     return { kind: "members", at, text };
   };
   for (const [key, member] of Object.entries(container) as [string, Value][]) {
-    const text = JSON.stringify(member);
-    if (text.length > length && (Array.isArray(member) || isJsonObject(member))) {
+    if ((Array.isArray(member) || isJsonObject(member)) && lengthOf(member, length) > length) {
       if (held > 0) yield take();
       yield* piecesAt([...at, key], member, length);
       continue;
     }
+    const text = JSON.stringify(member);
     const entry = isArray ? text : `${JSON.stringify(key)}:${text}`;
     members.push(entry);
     held += entry.length;
     if (held > length) yield take();
   }
   if (held > 0) yield take();
+}
+
+/** About the length of a value's text, counted no further than to where it is too long. */
+function lengthOf(value: Value, most: number): number {
+  if (typeof value === "string") return value.length;
+  if (typeof value !== "object" || value === null) return 4;
+  let length = 2;
+  for (const key in value) {
+    if (length > most) break;
+    length += key.length + lengthOf((value as JsonObject)[key] as Value, most - length);
+  }
+  return length;
 }
 
 /** Makes a document of its pieces, taken in their order. */

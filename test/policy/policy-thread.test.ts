@@ -177,9 +177,11 @@ describe("a large set of policy documents", () => {
   test("with errors is refused with all of them, and changes nothing", async () => {
     const { store, failures } = storeWith(built);
     const before = store.current;
-    const [file, padding] = documents(2) as [{ file: string; text: string }, { file: string; text: string }];
-    const bad = { ...file, text: file.text.replaceAll('"security.istio.io/v1"', '"security.istio.io/v9"') };
-    const update = store.updateAside(new Map([["", { modules: [], data: {}, declarations: [bad, padding] }]]));
+    const declarations = documents(2).map(({ file, text }) => ({
+      file,
+      text: text.replaceAll('"security.istio.io/v1"', '"security.istio.io/v9"'),
+    }));
+    const update = store.updateAside(new Map([["", { modules: [], data: {}, declarations }]]));
     await expect(update).rejects.toMatchObject({ name: "IstioPolicyError", diagnostics: { length: 3 } });
     expect(store.current).toBe(before);
     expect(failures).toEqual([]);
